@@ -1,1 +1,2 @@
-export {};
+export type * from './decoder-config.ts';
+export type * from './language-model.ts';

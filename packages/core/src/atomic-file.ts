@@ -1,0 +1,59 @@
+// Files that are never half written: temporary file, fsync, rename.
+import { randomBytes } from 'node:crypto';
+import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
+
+/** Flushes a directory's entries to disk. */
+export function syncDirectory(path: string): void {
+  const descriptor = openSync(path, 'r');
+  try {
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** Writes `data` to `path` so that a reader sees the old content or the new, never a part. */
+export function writeFileAtomic(path: string, data: string | Uint8Array): void {
+  mkdirSync(dirname(path), { recursive: true });
+  const temporary = `${path}.tmp-${randomBytes(6).toString('hex')}`;
+  const bytes = typeof data === 'string' ? Buffer.from(data, 'utf8') : data;
+  const descriptor = openSync(temporary, 'wx');
+  try {
+    let written = 0;
+    while (written < bytes.length) {
+      written += writeSync(descriptor, bytes, written, bytes.length - written);
+    }
+    fsyncSync(descriptor);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  } finally {
+    closeSync(descriptor);
+  }
+  renameSync(temporary, path);
+  syncDirectory(dirname(path));
+}
+
+/**
+ * Fills a folder and puts it in place in one rename; an older folder of that name is replaced.
+ * @param fill Writes the content into the temporary folder it is given.
+ */
+export async function writeFolderAtomic(
+  path: string,
+  fill: (folder: string) => Promise<void> | void,
+): Promise<void> {
+  const suffix = randomBytes(6).toString('hex');
+  const temporary = `${path}.tmp-${suffix}`;
+  mkdirSync(temporary, { recursive: true });
+  try {
+    await fill(temporary);
+    syncDirectory(temporary);
+  } catch (error) {
+    rmSync(temporary, { recursive: true, force: true });
+    throw error;
+  }
+  rmSync(path, { recursive: true, force: true });
+  renameSync(temporary, path);
+  syncDirectory(dirname(path));
+}

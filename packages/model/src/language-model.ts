@@ -1,0 +1,201 @@
+// The port between what is trained and how it runs: one interface, a tfjs and a native implementation.
+import type { DecoderConfig } from './decoder-config.ts';
+
+/**
+ * Sequences laid end to end without padding. T tokens in B sequences; sequence b is
+ * `tokens[offsets[b] .. offsets[b+1])`, positions restart at 0 in each, none sees another.
+ */
+export interface PackedBatch {
+  /** (T) token ids. */
+  readonly tokens: Int32Array;
+  /** (B + 1) start of each sequence, last = T; strictly increasing. */
+  readonly offsets: Int32Array;
+  /**
+   * (T) 1 where token t is a label: it is predicted from the tokens before it in its sequence.
+   * Must be 0 at the first token of a sequence.
+   */
+  readonly lossMask: Uint8Array;
+}
+
+/** A loss that is a function of each labelled token's log-probability (and entropy). */
+export type TokenLoss = CrossEntropyLoss | DapoTokenLoss | CustomTokenLoss;
+
+/** loss = scale · Σ_t weights_t · (−log p_t), over labelled tokens. */
+export interface CrossEntropyLoss {
+  readonly type: 'cross-entropy';
+  /** 1 / number of labelled tokens of the whole optimizer step. */
+  readonly scale: number;
+  /** (T) optional per-token weights; 1 when absent. */
+  readonly weights?: Float32Array;
+}
+
+/**
+ * loss = scale · Σ_t w_t · max(−A_t ρ_t, −A_t clip(ρ_t, 1−low, 1+high)) over labelled tokens, with
+ * ρ_t = exp(clamp(log p_t − old_t, ±20)); for A_t < 0 at most −A_t · dualClip when given.
+ * @see DAPO (arXiv:2503.14476) Eq. 8; dual clip: arXiv:1912.09729
+ */
+export interface DapoTokenLoss {
+  readonly type: 'dapo';
+  /** 1 / number of labelled tokens of the whole optimizer step. */
+  readonly scale: number;
+  /** (T) log-probabilities (nats) under the policy that sampled. */
+  readonly oldLogProbs: Float32Array;
+  /** (T) advantages, constant within a sample. */
+  readonly advantages: Float32Array;
+  readonly clip: { readonly low: number; readonly high: number };
+  /** Upper bound c > 1 of the ratio's effect for negative advantages; absent = off. */
+  readonly dualClip?: number;
+  /** (T) truncated importance weights, constants in the gradient; 1 when absent. */
+  readonly importanceWeights?: Float32Array;
+  /** Adds −coefficient · scale · Σ_t entropy_t; 0 or absent = off. */
+  readonly entropyCoefficient?: number;
+}
+
+/**
+ * Any other loss. Called once per chunk of labelled tokens while the chunk's logits are still
+ * there, so the vocabulary is passed over once.
+ */
+export interface CustomTokenLoss {
+  readonly type: 'custom';
+  /**
+   * @param positions   (n) indices t of the chunk's labelled tokens.
+   * @param logProbs    (n) nats.
+   * @param entropies   (n) nats.
+   * @returns loss (already scaled) and its gradient by each log-probability and entropy.
+   */
+  readonly evaluate: (chunk: {
+    positions: Int32Array;
+    logProbs: Float32Array;
+    entropies: Float32Array;
+  }) => { loss: number; dLogProbs: Float32Array; dEntropies?: Float32Array };
+}
+
+/** Per-token results; entries at tokens that are not labels are 0. */
+export interface TokenScores {
+  /** (T) log p(token t | tokens before it in its sequence), nats. */
+  readonly logProbs: Float32Array;
+  /** (T) entropy (nats) of the distribution that token t was drawn from. */
+  readonly entropies: Float32Array;
+}
+
+export interface AccumulateResult extends TokenScores {
+  /** The loss of this micro-batch, as scaled. */
+  readonly loss: number;
+  /** DAPO only: labelled tokens whose ratio was cut at the lower and at the upper bound. */
+  readonly clippedLow: number;
+  readonly clippedHigh: number;
+}
+
+export interface AdamWOptions {
+  readonly learningRate: number;
+  /** Default 0.9. */
+  readonly beta1?: number;
+  /** Default 0.95. */
+  readonly beta2?: number;
+  /** Default 1e-8. */
+  readonly epsilon?: number;
+  /** Decoupled; applied to matrices of the layers only (not embeddings, norms, biases). Default 0. */
+  readonly weightDecay?: number;
+  /** Clips the global gradient norm with factor min(1, max / (norm + 1e-6)); absent = no clipping. */
+  readonly maxGradientNorm?: number;
+}
+
+/** A named tensor as it lies in a checkpoint; names are Hugging Face's. */
+export interface NamedTensor {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly data: Float32Array;
+}
+
+/**
+ * A decoder that can be trained and sampled. Calls may be issued without awaiting the one before;
+ * they run in order. All errors are MaskSearchErrors.
+ */
+export interface LanguageModel {
+  readonly config: DecoderConfig;
+  /** Where and how it runs, e.g. `native cpu avx512 2 threads` or `tfjs cpu`. */
+  readonly device: string;
+  /** Optimizer steps taken; samples are stamped with it. */
+  readonly version: number;
+
+  /** Forward and backward of one packed micro-batch; gradients are added up until `step`. */
+  accumulate(batch: PackedBatch, loss: TokenLoss): Promise<AccumulateResult>;
+  /** Clips, updates with AdamW and zeroes the gradients. Returns the norm before clipping. */
+  step(options: AdamWOptions): Promise<{ gradientNorm: number }>;
+  /** Log-probability and entropy of every labelled token, no gradient. */
+  score(batch: PackedBatch): Promise<TokenScores>;
+  /** A sampler over the same weights. Only valid until the next `step`, which invalidates its caches. */
+  sampler(options: SamplerOptions): Sampler;
+
+  /** Weights by Hugging Face name, copies. */
+  weights(): Promise<NamedTensor[]>;
+  /** Accumulated gradients by the same names, copies. */
+  gradients(): Promise<NamedTensor[]>;
+  /** Weights plus optimizer moments and step count: what exact resumption needs. */
+  state(): Promise<ModelState>;
+  /** Puts back what `state` returned. @throws {InputError} on missing, unknown or misshapen tensors. */
+  restore(state: ModelState): Promise<void>;
+  dispose(): Promise<void>;
+}
+
+export interface ModelState {
+  readonly version: number;
+  readonly weights: readonly NamedTensor[];
+  /** AdamW first and second moments, under the names of the weights. */
+  readonly firstMoments: readonly NamedTensor[];
+  readonly secondMoments: readonly NamedTensor[];
+}
+
+export interface SamplerOptions {
+  /** Sequences decoded together at most; more wait their turn. */
+  readonly maxSequences: number;
+  /** Tokens (prompt included) a sequence can hold. */
+  readonly maxContextTokens: number;
+}
+
+/** Ends a turn when the tokens sampled in it end with one of these. */
+export type StopSequence = readonly number[];
+
+export interface GenerateRequest {
+  /** Tokens to sample at most in this turn. */
+  readonly maxTokens: number;
+  /** A turn ends after the last token of a stop sequence, which is kept. */
+  readonly stop: readonly StopSequence[];
+  /** > 0; 0 means greedy. Log-probabilities are always those at temperature 1 when 0 or 1, else at τ. */
+  readonly temperature: number;
+  /** Turn index within the episode, part of the random key. */
+  readonly turn: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface GenerateResult {
+  readonly tokens: Int32Array;
+  /** (n) log-probability of each sampled token, bit-equal to `score` of the same sequence. */
+  readonly logProbs: Float32Array;
+  readonly reason: 'stop' | 'length' | 'context-full' | 'cancelled';
+}
+
+/**
+ * Continuous batching: `generate` calls of different sequences advance together, a sequence joins
+ * and leaves at any token, and none waits for another's tool call. The KV cache of a sequence is
+ * kept between its turns.
+ */
+export interface Sampler {
+  /**
+   * Starts a sequence. `key` selects its random stream: the number drawn at a token depends only
+   * on (key, turn, position), never on what else is in the batch.
+   */
+  open(tokens: Int32Array, key: readonly [number, number]): SamplerSequence;
+  /** Ends all sequences and frees the caches. */
+  close(): Promise<void>;
+}
+
+export interface SamplerSequence {
+  /** Tokens held so far: prompt, sampled and appended. */
+  readonly length: number;
+  /** Adds tokens that were not sampled (tool output); they are read before the next sampled token. */
+  append(tokens: Int32Array): void;
+  generate(request: GenerateRequest): Promise<GenerateResult>;
+  /** Frees the cache. Further calls throw. */
+  close(): void;
+}
