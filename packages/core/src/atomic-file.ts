@@ -1,10 +1,19 @@
 // Files that are never half written: temporary file, fsync, rename.
 import { randomBytes } from 'node:crypto';
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
-import { dirname } from 'node:path';
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
 
-/** Flushes a directory's entries to disk. */
-export function syncDirectory(path: string): void {
+/** Flushes a file, or a directory's entries, to disk. */
+export function syncPath(path: string): void {
   const descriptor = openSync(path, 'r');
   try {
     fsyncSync(descriptor);
@@ -32,7 +41,16 @@ export function writeFileAtomic(path: string, data: string | Uint8Array): void {
     closeSync(descriptor);
   }
   renameSync(temporary, path);
-  syncDirectory(dirname(path));
+  syncPath(dirname(path));
+}
+
+function syncTree(folder: string): void {
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) syncTree(path);
+    else syncPath(path);
+  }
+  syncPath(folder);
 }
 
 /**
@@ -48,12 +66,12 @@ export async function writeFolderAtomic(
   mkdirSync(temporary, { recursive: true });
   try {
     await fill(temporary);
-    syncDirectory(temporary);
+    syncTree(temporary);
   } catch (error) {
     rmSync(temporary, { recursive: true, force: true });
     throw error;
   }
   rmSync(path, { recursive: true, force: true });
   renameSync(temporary, path);
-  syncDirectory(dirname(path));
+  syncPath(dirname(path));
 }

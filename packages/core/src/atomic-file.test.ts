@@ -1,0 +1,45 @@
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { writeFileAtomic, writeFolderAtomic } from './atomic-file.ts';
+
+let folder = '';
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'masksearch-atomic-'));
+});
+afterEach(() => {
+  rmSync(folder, { recursive: true, force: true });
+});
+
+describe('writeFileAtomic', () => {
+  it('replaces the content and leaves no temporary file', () => {
+    const path = join(folder, 'deep', 'file.txt');
+    writeFileAtomic(path, 'old');
+    writeFileAtomic(path, 'new é');
+    expect(readFileSync(path, 'utf8')).toBe('new é');
+    expect(readdirSync(join(folder, 'deep'))).toEqual(['file.txt']);
+  });
+});
+
+describe('writeFolderAtomic', () => {
+  it('replaces a folder as a whole', async () => {
+    const path = join(folder, 'checkpoint');
+    await writeFolderAtomic(path, (into) => writeFileSync(join(into, 'a'), '1'));
+    await writeFolderAtomic(path, (into) => writeFileSync(join(into, 'b'), '2'));
+    expect(readdirSync(path)).toEqual(['b']);
+    expect(readdirSync(folder)).toEqual(['checkpoint']);
+  });
+
+  it('leaves the old folder and nothing else when filling fails', async () => {
+    const path = join(folder, 'checkpoint');
+    await writeFolderAtomic(path, (into) => writeFileSync(join(into, 'a'), '1'));
+    const failing = writeFolderAtomic(path, (into) => {
+      writeFileSync(join(into, 'half'), 'x');
+      throw new Error('disk full');
+    });
+    await expect(failing).rejects.toThrow('disk full');
+    expect(readdirSync(folder)).toEqual(['checkpoint']);
+    expect(existsSync(join(path, 'a'))).toBe(true);
+  });
+});
