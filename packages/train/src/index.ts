@@ -1,1 +1,9 @@
-export {};
+export * from './group-advantages.ts';
+export * from './losses/clipped-surrogate.ts';
+export * from './losses/custom-loss.ts';
+export * from './losses/dapo-loss.ts';
+export * from './losses/entropy-bonus.ts';
+export * from './losses/grpo-loss.ts';
+export * from './losses/sft-loss.ts';
+export * from './packing.ts';
+export * from './schedule.ts';
