@@ -1,2 +1,13 @@
-export type * from './decoder-config.ts';
+export * from './check-arguments.ts';
+export * from './decoder-config.ts';
+export * from './draw-token.ts';
+export * from './hugging-face-config.ts';
+export * from './initialize-weights.ts';
 export type * from './language-model.ts';
+export * from './model-folder.ts';
+export * from './parameters.ts';
+export * from './safetensors.ts';
+export * from './serial-queue.ts';
+export * from './tfjs/register-gradients.ts';
+export * from './tfjs/tfjs-language-model.ts';
+export * from './token-loss.ts';

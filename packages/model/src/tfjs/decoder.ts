@@ -1,0 +1,173 @@
+// The decoder in plain tfjs ops: Qwen2's architecture over one sequence. Runs on every tfjs backend.
+import * as tf from '@tensorflow/tfjs-core';
+import type { Tensor, Tensor1D, Tensor2D, Tensor3D } from '@tensorflow/tfjs-core';
+import type { DecoderConfig } from '../decoder-config.ts';
+import { EMBEDDINGS, FINAL_NORM, HEAD, layerPrefix } from '../parameters.ts';
+
+/** Weights by Hugging Face name. */
+export type Weights = ReadonlyMap<string, Tensor>;
+
+/**
+ * Hidden states after the final norm.
+ * @param tokens (T) ids of one sequence; its first token has position 0.
+ * @returns (T, C) float32.
+ */
+export function decode(config: DecoderConfig, weights: Weights, tokens: Int32Array): Tensor2D {
+  const T = tokens.length;
+  const rotary = rotaryTables(config, T);
+  const mask = causalMask(T);
+  let hidden = rowsOf(weight<Tensor2D>(weights, EMBEDDINGS), tokens); // (T, C)
+  for (let l = 0; l < config.layers; l++) {
+    const layer = (name: string): Tensor => weight(weights, layerPrefix(l) + name);
+    const attended = attention(
+      config,
+      layer,
+      rmsNorm(hidden, layer('input_layernorm.weight'), config.normEpsilon),
+      { rotary, mask },
+    );
+    hidden = tf.add(hidden, attended);
+    const fed = feedForward(
+      layer,
+      rmsNorm(hidden, layer('post_attention_layernorm.weight'), config.normEpsilon),
+    );
+    hidden = tf.add(hidden, fed);
+  }
+  return rmsNorm(hidden, weight(weights, FINAL_NORM), config.normEpsilon);
+}
+
+/**
+ * Log-probabilities of every token of the vocabulary after each hidden state.
+ * @param hidden (N, C) float32.
+ * @param temperature > 0; divides the logits.
+ * @returns (N, V) float32, nats.
+ */
+export function vocabularyLogProbs(
+  config: DecoderConfig,
+  weights: Weights,
+  hidden: Tensor2D,
+  temperature = 1,
+): Tensor2D {
+  const head = weight<Tensor2D>(weights, config.tiedEmbeddings ? EMBEDDINGS : HEAD);
+  const logits = tf.matMul(hidden, head, false, true); // (N, V)
+  return tf.logSoftmax<Tensor2D>(
+    temperature === 1 ? logits : tf.div<Tensor2D>(logits, temperature),
+  );
+}
+
+/**
+ * Log-probability and entropy (nats) of labelled tokens, each predicted from the token before it.
+ * @param hidden (T, C) as `decode` returns it.
+ * @param labels (n) indices in 1..T-1 of the labelled tokens.
+ * @returns two (n) float32 tensors.
+ */
+export function scoreLabels(
+  config: DecoderConfig,
+  weights: Weights,
+  hidden: Tensor2D,
+  sequence: { readonly tokens: Int32Array; readonly labels: Int32Array },
+): { logProbs: Tensor1D; entropies: Tensor1D } {
+  const before = sequence.labels.map((t) => t - 1);
+  const all = vocabularyLogProbs(config, weights, rowsOf(hidden, before)); // (n, V)
+  const targets = sequence.labels.map((t) => sequence.tokens[t] as number);
+  const chosen = tf.mul(all, oneHot(targets, config.vocabularySize));
+  return {
+    logProbs: tf.sum<Tensor1D>(chosen, -1),
+    entropies: tf.neg(tf.sum<Tensor1D>(tf.mul(tf.exp(all), all), -1)),
+  };
+}
+
+// Rows by a product with one-hot vectors: exact, and unlike gather it has a gradient on every backend.
+function rowsOf(matrix: Tensor2D, indices: Int32Array): Tensor2D {
+  return tf.matMul(oneHot(indices, matrix.shape[0]), matrix);
+}
+
+function oneHot(indices: Int32Array, depth: number): Tensor2D {
+  const data = new Float32Array(indices.length * depth);
+  indices.forEach((index, n) => (data[n * depth + index] = 1));
+  return tf.tensor2d(data, [indices.length, depth]);
+}
+
+function rmsNorm(x: Tensor2D, scale: Tensor, epsilon: number): Tensor2D {
+  const meanSquare = tf.mean(tf.square(x), -1, true); // (T, 1)
+  return tf.mul<Tensor2D>(tf.mul(x, tf.rsqrt(tf.add(meanSquare, epsilon))), scale);
+}
+
+interface Positions {
+  readonly rotary: { readonly cos: Tensor2D; readonly sin: Tensor2D }; // (T, D/2) each
+  readonly mask: Tensor2D; // (T, T)
+}
+
+/** Grouped-query attention: query heads H in K groups, each with its own key and value head. */
+function attention(
+  { heads: H, keyValueHeads: K, headWidth: D, attentionBias }: DecoderConfig,
+  layer: (name: string) => Tensor,
+  x: Tensor2D, // (T, C)
+  { rotary, mask }: Positions,
+): Tensor2D {
+  const T = x.shape[0];
+  const project = (name: string, heads: number): Tensor3D => {
+    const product = linear(x, layer(`self_attn.${name}.weight`));
+    const y = attentionBias ? tf.add(product, layer(`self_attn.${name}.bias`)) : product;
+    return tf.transpose(tf.reshape(y, [T, heads, D]), [1, 0, 2]); // (heads, T, D)
+  };
+  const q = rotate(project('q_proj', H), rotary);
+  const k = rotate(project('k_proj', K), rotary);
+  const v = project('v_proj', K);
+  const grouped = tf.reshape(q, [K, (H / K) * T, D]);
+  const scores = tf.mul(tf.matMul(grouped, k, false, true), 1 / Math.sqrt(D)); // (K, H/K·T, T)
+  const masked = tf.add(tf.reshape(scores, [K, H / K, T, T]), mask);
+  const probabilities = tf.reshape(tf.softmax(masked), [K, (H / K) * T, T]);
+  const mixed = tf.reshape(tf.matMul(probabilities, v), [H, T, D]);
+  const joined = tf.reshape(tf.transpose(mixed, [1, 0, 2]), [T, H * D]) as Tensor2D;
+  return linear(joined, layer('self_attn.o_proj.weight'));
+}
+
+/** SwiGLU: down(silu(gate(x)) · up(x)). */
+function feedForward(layer: (name: string) => Tensor, x: Tensor2D): Tensor2D {
+  const gate = linear(x, layer('mlp.gate_proj.weight'));
+  const up = linear(x, layer('mlp.up_proj.weight'));
+  const active = tf.mul<Tensor2D>(tf.mul(gate, tf.sigmoid(gate)), up);
+  return linear(active, layer('mlp.down_proj.weight'));
+}
+
+function linear(x: Tensor2D, matrix: Tensor): Tensor2D {
+  return tf.matMul(x, matrix as Tensor2D, false, true);
+}
+
+/** Turns the pairs (i, i + D/2) by angles that grow with the position. */
+function rotate(x: Tensor3D, { cos, sin }: Positions['rotary']): Tensor3D {
+  const [heads, T, D] = x.shape;
+  const first = tf.slice(x, [0, 0, 0], [heads, T, D / 2]);
+  const second = tf.slice(x, [0, 0, D / 2], [heads, T, D / 2]);
+  return tf.concat(
+    [
+      tf.sub(tf.mul(first, cos), tf.mul(second, sin)),
+      tf.add(tf.mul(second, cos), tf.mul(first, sin)),
+    ],
+    -1,
+  ) as Tensor3D;
+}
+
+function rotaryTables({ headWidth: D, ropeTheta }: DecoderConfig, T: number): Positions['rotary'] {
+  const half = D / 2;
+  const cos = new Float32Array(T * half);
+  const sin = new Float32Array(T * half);
+  for (let t = 0; t < T; t++) {
+    for (let i = 0; i < half; i++) {
+      const angle = t * ropeTheta ** (-i / half);
+      cos[t * half + i] = Math.cos(angle);
+      sin[t * half + i] = Math.sin(angle);
+    }
+  }
+  return { cos: tf.tensor2d(cos, [T, half]), sin: tf.tensor2d(sin, [T, half]) };
+}
+
+function causalMask(T: number): Tensor2D {
+  const data = new Float32Array(T * T);
+  for (let t = 0; t < T; t++) data.fill(-Infinity, t * T + t + 1, (t + 1) * T);
+  return tf.tensor2d(data, [T, T]);
+}
+
+function weight<R extends Tensor = Tensor>(weights: Weights, name: string): R {
+  return weights.get(name) as R;
+}

@@ -1,0 +1,334 @@
+// LanguageModel in plain tfjs ops: the readable reference, on any tfjs backend.
+import * as tf from '@tensorflow/tfjs-core';
+import type { Scalar, Tensor, Tensor2D } from '@tensorflow/tfjs-core';
+import { InputError, UnavailableError } from '@masksearch/core';
+import { checkAdamW, checkBatch, checkSamplerOptions, checkTokenLoss } from '../check-arguments.ts';
+import { checkDecoderConfig, type DecoderConfig } from '../decoder-config.ts';
+import { initializeWeights } from '../initialize-weights.ts';
+import { sequencesOf, type PackedSequence } from '../labels.ts';
+import type {
+  AccumulateResult,
+  AdamWOptions,
+  LanguageModel,
+  ModelState,
+  NamedTensor,
+  PackedBatch,
+  Sampler,
+  SamplerOptions,
+  TokenLoss,
+  TokenScores,
+} from '../language-model.ts';
+import { orderTensors, parameterSpecs, type ParameterSpec } from '../parameters.ts';
+import { SerialQueue } from '../serial-queue.ts';
+import { evaluateTokenLoss, type TokenLossResult } from '../token-loss.ts';
+import { adamWUpdate, clipFactor, globalNorm, type AdamWTensors } from './adamw.ts';
+import { decode, scoreLabels, vocabularyLogProbs, type Weights } from './decoder.ts';
+import { registerTfjsGradients } from './register-gradients.ts';
+import { TfjsSampler } from './tfjs-sampler.ts';
+
+export interface TfjsModelOptions {
+  readonly config: DecoderConfig;
+  /** Starting weights; without them `initializeWeights(config, seed)`. */
+  readonly weights?: readonly NamedTensor[];
+  /** Seed of random starting weights; default 0. */
+  readonly seed?: number;
+  /**
+   * A registered tfjs backend; default `cpu`, which is loaded here. Any other one is registered by
+   * importing its package first, e.g. `@tensorflow/tfjs-backend-wasm`.
+   */
+  readonly backend?: string;
+}
+
+/**
+ * A decoder on tfjs.
+ * @throws {UnavailableError} The backend is not registered or does not start.
+ * @throws {ConfigError} The config describes no decoder.
+ * @throws {InputError} The weights do not fit the config.
+ */
+export async function createTfjsModel(options: TfjsModelOptions): Promise<TfjsLanguageModel> {
+  const { config, backend = 'cpu', seed = 0 } = options;
+  checkDecoderConfig(config, 'createTfjsModel');
+  const weights = orderTensors(
+    config,
+    options.weights ?? initializeWeights(config, seed),
+    'createTfjsModel',
+  );
+  if (backend === 'cpu') await registerCpuBackend();
+  registerTfjsGradients();
+  await selectBackend(backend);
+  return new TfjsLanguageModel(config, backend, weights);
+}
+
+/** Made by `createTfjsModel`. Gradients are kept between micro-batches; a step is synchronous. */
+export class TfjsLanguageModel implements LanguageModel {
+  readonly config: DecoderConfig;
+  readonly device: string;
+  readonly #backend: string;
+  readonly #specs: readonly ParameterSpec[];
+  readonly #parameters = new Map<string, AdamWTensors>();
+  readonly #gradients = new Map<string, Tensor>();
+  readonly #queue = new SerialQueue();
+  #version = 0;
+  #disposed = false;
+
+  constructor(config: DecoderConfig, backend: string, weights: readonly NamedTensor[]) {
+    this.config = config;
+    this.device = `tfjs ${backend}`;
+    this.#backend = backend;
+    this.#specs = parameterSpecs(config);
+    for (const { name, shape, data } of weights) {
+      this.#parameters.set(name, {
+        weight: upload(shape, data),
+        firstMoment: tf.zeros([...shape]),
+        secondMoment: tf.zeros([...shape]),
+      });
+      this.#gradients.set(name, tf.zeros([...shape]));
+    }
+  }
+
+  get version(): number {
+    return this.#version;
+  }
+
+  accumulate(batch: PackedBatch, loss: TokenLoss): Promise<AccumulateResult> {
+    return this.#run(() => {
+      checkBatch(batch, this.config, 'accumulate');
+      checkTokenLoss(loss, batch, 'accumulate');
+      const result = { ...emptyScores(batch), loss: 0, clippedLow: 0, clippedHigh: 0 };
+      const added: Tensor[][] = [];
+      try {
+        for (const sequence of sequencesOf(batch)) {
+          if (sequence.labels.length === 0) continue;
+          const part = this.#backward(sequence, loss, result);
+          added.push(part.gradients);
+          result.loss += part.loss;
+          result.clippedLow += part.clippedLow;
+          result.clippedHigh += part.clippedHigh;
+        }
+        added.forEach((gradients) => this.#addGradients(gradients));
+      } finally {
+        tf.dispose(added);
+      }
+      return result;
+    });
+  }
+
+  step(options: AdamWOptions): Promise<{ gradientNorm: number }> {
+    return this.#run(() => {
+      checkAdamW(options, 'step');
+      const gradientNorm = globalNorm([...this.#gradients.values()]);
+      const factor = clipFactor(gradientNorm, options.maxGradientNorm);
+      for (const { name, decayed } of this.#specs) {
+        const before = this.#parameters.get(name) as AdamWTensors;
+        const gradient = this.#gradients.get(name) as Tensor;
+        const after = tf.tidy(() => ({
+          ...adamWUpdate(before, factor === 1 ? gradient : tf.mul(gradient, factor), {
+            ...options,
+            decayed,
+            step: this.#version + 1,
+          }),
+        }));
+        tf.dispose({ ...before });
+        this.#parameters.set(name, after);
+      }
+      this.#zeroGradients();
+      this.#version++;
+      return { gradientNorm };
+    });
+  }
+
+  score(batch: PackedBatch): Promise<TokenScores> {
+    return this.#run(() => {
+      checkBatch(batch, this.config, 'score');
+      const scores = emptyScores(batch);
+      for (const sequence of sequencesOf(batch)) {
+        if (sequence.labels.length === 0) continue;
+        tf.tidy(() => {
+          const hidden = decode(this.config, this.#weights(), sequence.tokens);
+          const result = scoreLabels(this.config, this.#weights(), hidden, sequence);
+          const logProbs = result.logProbs.dataSync<'float32'>();
+          writeScores(scores, sequence, logProbs, result.entropies.dataSync<'float32'>());
+        });
+      }
+      return scores;
+    });
+  }
+
+  sampler(options: SamplerOptions): Sampler {
+    checkSamplerOptions(options, this.config);
+    return new TfjsSampler(options, {
+      config: this.config,
+      version: () => this.#version,
+      run: (job) => this.#run(job),
+      nextLogProbs: (tokens, temperature) => this.#nextLogProbs(tokens, temperature),
+    });
+  }
+
+  weights(): Promise<NamedTensor[]> {
+    return this.#run(() => this.#download((name) => this.#parameters.get(name)?.weight));
+  }
+
+  gradients(): Promise<NamedTensor[]> {
+    return this.#run(() => this.#download((name) => this.#gradients.get(name)));
+  }
+
+  state(): Promise<ModelState> {
+    return this.#run(() => ({
+      version: this.#version,
+      weights: this.#download((name) => this.#parameters.get(name)?.weight),
+      firstMoments: this.#download((name) => this.#parameters.get(name)?.firstMoment),
+      secondMoments: this.#download((name) => this.#parameters.get(name)?.secondMoment),
+    }));
+  }
+
+  restore(state: ModelState): Promise<void> {
+    return this.#run(() => {
+      const { version } = state;
+      if (!Number.isSafeInteger(version) || version < 0) {
+        throw new InputError(`restore: expected a version >= 0, received ${version}.`);
+      }
+      const weights = orderTensors(this.config, state.weights, 'restore: weights');
+      const first = orderTensors(this.config, state.firstMoments, 'restore: firstMoments');
+      const second = orderTensors(this.config, state.secondMoments, 'restore: secondMoments');
+      this.#specs.forEach(({ name, shape }, i) => {
+        tf.dispose({ ...(this.#parameters.get(name) as AdamWTensors) });
+        this.#parameters.set(name, {
+          weight: upload(shape, (weights[i] as NamedTensor).data),
+          firstMoment: upload(shape, (first[i] as NamedTensor).data),
+          secondMoment: upload(shape, (second[i] as NamedTensor).data),
+        });
+      });
+      this.#zeroGradients();
+      this.#version = version;
+    });
+  }
+
+  dispose(): Promise<void> {
+    return this.#queue.run(() => {
+      this.#disposed = true;
+      for (const parameter of this.#parameters.values()) tf.dispose({ ...parameter });
+      for (const gradient of this.#gradients.values()) gradient.dispose();
+      this.#parameters.clear();
+      this.#gradients.clear();
+    });
+  }
+
+  #run<T>(job: () => Promise<T> | T): Promise<T> {
+    return this.#queue.run(async () => {
+      if (this.#disposed)
+        throw new InputError('model: expected a live model, this one is disposed.');
+      await selectBackend(this.#backend);
+      return job();
+    });
+  }
+
+  #weights(): Weights {
+    return new Map([...this.#parameters].map(([name, { weight }]) => [name, weight]));
+  }
+
+  /** Forward and backward of one sequence; writes its scores. The gradients are in spec order. */
+  #backward(
+    sequence: PackedSequence,
+    loss: TokenLoss,
+    scores: TokenScores,
+  ): TokenLossResult & { gradients: Tensor[] } {
+    let result: TokenLossResult | undefined;
+    const objective = (...tensors: Tensor[]): Scalar => {
+      const weights = new Map(this.#specs.map(({ name }, i) => [name, tensors[i] as Tensor]));
+      const hidden = decode(this.config, weights, sequence.tokens);
+      const { logProbs, entropies } = scoreLabels(this.config, weights, hidden, sequence);
+      const values = {
+        positions: sequence.labels.map((t) => sequence.start + t),
+        logProbs: logProbs.dataSync<'float32'>(),
+        entropies: entropies.dataSync<'float32'>(),
+      };
+      writeScores(scores, sequence, values.logProbs, values.entropies);
+      result = evaluateTokenLoss(loss, values);
+      // Linear in the scores with the loss's derivatives as constants: it has the gradient of the loss.
+      const byLogProb = tf.tensor1d(Float32Array.from(result.dLogProbs));
+      const byEntropy = tf.tensor1d(Float32Array.from(result.dEntropies));
+      return tf.sum(tf.add(tf.mul(logProbs, byLogProb), tf.mul(entropies, byEntropy)));
+    };
+    const inputs = this.#specs.map(({ name }) => this.#parameters.get(name)?.weight as Tensor);
+    const { value, grads: gradients } = tf.valueAndGrads(objective)(inputs);
+    value.dispose();
+    return { ...(result as TokenLossResult), gradients };
+  }
+
+  #addGradients(gradients: readonly Tensor[]): void {
+    this.#specs.forEach(({ name }, i) => {
+      const before = this.#gradients.get(name) as Tensor;
+      this.#gradients.set(name, tf.add(before, gradients[i] as Tensor));
+      before.dispose();
+    });
+  }
+
+  #zeroGradients(): void {
+    for (const [name, gradient] of this.#gradients) {
+      this.#gradients.set(name, tf.zerosLike(gradient));
+      gradient.dispose();
+    }
+  }
+
+  /** (V) log-probabilities of what follows `tokens`. */
+  #nextLogProbs(tokens: Int32Array, temperature: number): Float32Array {
+    return tf.tidy(() => {
+      const weights = this.#weights();
+      const hidden = decode(this.config, weights, tokens);
+      const last: Tensor2D = tf.slice(hidden, [tokens.length - 1, 0], [1, this.config.width]);
+      return vocabularyLogProbs(this.config, weights, last, temperature).dataSync<'float32'>();
+    });
+  }
+
+  #download(tensorOf: (name: string) => Tensor | undefined): NamedTensor[] {
+    return this.#specs.map(({ name, shape }) => ({
+      name,
+      shape,
+      data: Float32Array.from((tensorOf(name) as Tensor).dataSync()),
+    }));
+  }
+}
+
+/** The backend prints an advertisement when it is first used, unless tfjs is in production mode. */
+async function registerCpuBackend(): Promise<void> {
+  if (tf.findBackendFactory('cpu') !== null) return;
+  await import('@tensorflow/tfjs-backend-cpu');
+  const production = tf.env().getBool('PROD');
+  tf.env().set('PROD', true);
+  await selectBackend('cpu');
+  tf.scalar(0).dispose();
+  tf.env().set('PROD', production);
+}
+
+async function selectBackend(name: string): Promise<void> {
+  if (tf.getBackend() === name) return;
+  const found = tf.findBackendFactory(name) !== null && (await tf.setBackend(name));
+  if (!found) {
+    throw new UnavailableError(
+      `tfjs: expected backend ${name} to be registered and to start; import the package that registers it first.`,
+    );
+  }
+}
+
+function upload(shape: readonly number[], data: Float32Array): Tensor {
+  return tf.tensor(Float32Array.from(data), [...shape], 'float32');
+}
+
+function emptyScores({ tokens }: PackedBatch): TokenScores {
+  return {
+    logProbs: new Float32Array(tokens.length),
+    entropies: new Float32Array(tokens.length),
+  };
+}
+
+function writeScores(
+  scores: TokenScores,
+  { start, labels }: PackedSequence,
+  logProbs: Float32Array,
+  entropies: Float32Array,
+): void {
+  labels.forEach((t, i) => {
+    scores.logProbs[start + t] = logProbs[i] as number;
+    scores.entropies[start + t] = entropies[i] as number;
+  });
+}
