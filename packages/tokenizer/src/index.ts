@@ -1,1 +1,4 @@
+export * from './byte-level-tokenizer.ts';
+export * from './encode-marked.ts';
 export * from './tokenizer.ts';
+export * from './train-bpe.ts';

@@ -1,0 +1,178 @@
+import { Tokenizer as ReferenceTokenizer } from '@huggingface/tokenizers';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { loadTokenizer, parseTokenizer } from './byte-level-tokenizer.ts';
+import { dataFile, readJson } from '../test/data.ts';
+import type { Tokenizer } from './tokenizer.ts';
+import { trainBpe } from './train-bpe.ts';
+
+interface Inputs {
+  id: string;
+  text: string;
+}
+interface Baseline {
+  entries: { id: string; input_ids: number[] }[];
+}
+
+const REAL = [
+  { name: 'gpt2', file: 'gpt2_tokenizer.json', baseline: 'gpt2_multilingual.json', nfc: false },
+  {
+    name: 'qwen2.5',
+    file: 'qwen2.5_tokenizer.rebuilt.json',
+    baseline: 'qwen2_5_multilingual.json',
+    nfc: true,
+  },
+];
+
+const anyText = fc.oneof(
+  fc.string({ unit: 'binary' }),
+  fc.string({ unit: 'grapheme' }),
+  // Lone surrogates included.
+  fc.array(fc.integer({ min: 0, max: 0xffff })).map((units) => String.fromCharCode(...units)),
+  // Decomposed accents, Hangul jamo, spaces, contractions.
+  fc
+    .array(
+      fc.constantFrom(
+        'e\u0301',
+        '\u1112\u1161\u11ab',
+        ' ',
+        '\n',
+        "'S",
+        "'ll",
+        '12',
+        '\ufeff',
+        '\u0085',
+        'ab',
+        'É',
+        '!',
+      ),
+    )
+    .map((parts) => parts.join('')),
+);
+
+function checkOffsets(tokenizer: Tokenizer, text: string): void {
+  const { ids, starts, ends } = tokenizer.encodeWithOffsets(text);
+  expect([...ids]).toEqual([...tokenizer.encode(text)]);
+  let covered = 0;
+  for (let t = 0; t < ids.length; t++) {
+    const start = starts[t] as number;
+    const end = ends[t] as number;
+    expect(start).toBeLessThan(end);
+    // No gap, and overlap only inside one character or recomposed chunk.
+    expect(start).toBeLessThanOrEqual(covered);
+    expect(end).toBeGreaterThanOrEqual(covered);
+    covered = end;
+  }
+  expect(covered).toBe(text.length);
+}
+
+for (const { name, file, baseline, nfc } of REAL) {
+  const data = dataFile(file);
+  describe.skipIf(data.missing)(
+    `${name}'s tokenizer.json (skipped without MASKSEARCH_DATA)`,
+    () => {
+      const tokenizer = data.missing ? null : loadTokenizer(data.path);
+      const use = (): Tokenizer => tokenizer as Tokenizer;
+
+      it('gives the known ids of 83 multilingual inputs', () => {
+        const inputs = readJson(dataFile('inputs.json').path) as Inputs[];
+        const { entries } = readJson(dataFile(baseline).path) as Baseline;
+        expect(entries).toHaveLength(83);
+        for (const entry of entries) {
+          const text = inputs.find((input) => input.id === entry.id)?.text as string;
+          expect([...use().encode(text)], entry.id).toEqual(entry.input_ids);
+        }
+      });
+
+      it('gives the ids of @huggingface/tokenizers on the inputs joined into one text', () => {
+        const inputs = readJson(dataFile('inputs.json').path) as Inputs[];
+        const text = inputs.map((input) => input.text).join('\n\n');
+        const reference = new ReferenceTokenizer(readJson(data.path) as object, {});
+        expect([...use().encode(text)]).toEqual(
+          reference.encode(text, { add_special_tokens: false }).ids,
+        );
+        checkOffsets(use(), text);
+      });
+
+      it('decodes what it encoded, for any text; lone surrogates become U+FFFD', () => {
+        fc.assert(
+          fc.property(anyText, (text) => {
+            const expected = nfc ? text.toWellFormed().normalize('NFC') : text.toWellFormed();
+            expect(use().decode(use().encode(text))).toBe(expected);
+            checkOffsets(use(), text);
+          }),
+          { numRuns: 300 },
+        );
+      });
+
+      it('encodes special tokens in plain text as ordinary characters', () => {
+        const text = 'a <|endoftext|> b';
+        expect([...use().encode(text)]).not.toContain(use().specialId('<|endoftext|>'));
+        expect(use().decode(use().encode(text))).toBe(text);
+        expect(use().decode([use().specialId('<|endoftext|>')])).toBe('<|endoftext|>');
+      });
+    },
+  );
+}
+
+const llama = dataFile('llama_tokenizer.json');
+describe.skipIf(llama.missing)("Llama 2's tokenizer.json (skipped without MASKSEARCH_DATA)", () => {
+  it('is refused by the name of its SentencePiece component', () => {
+    expect(() => loadTokenizer(llama.path)).toThrow(
+      /llama_tokenizer\.json: normalizer: expected NFC, received "Prepend"/,
+    );
+  });
+});
+
+describe('a trained tokenizer', () => {
+  const texts = ['the cat and the hat', "it's a café, that's 3 thin cats in the café"];
+  const tokenizer = trainBpe(texts, {
+    vocabularySize: 290,
+    specialTokens: ['<|endoftext|>', '[mask]'],
+  });
+  const pieces = (text: string): string[] => {
+    const { starts, ends } = tokenizer.encodeWithOffsets(text);
+    return [...starts].map((start, t) => text.slice(start, ends[t]));
+  };
+
+  it('gives each token the characters it covers, leading space included', () => {
+    expect(pieces(' the cat')).toEqual([' the', ' cat']);
+  });
+
+  it('gives tokens that share a character its whole range', () => {
+    expect(pieces('😀')).toEqual(['😀', '😀', '😀', '😀']);
+  });
+
+  it('takes 200,000 characters without a space in time that grows about linearly', () => {
+    const text = 'the'.repeat(70_000);
+    const started = performance.now();
+    expect(tokenizer.decode(tokenizer.encode(text))).toBe(text);
+    expect(performance.now() - started).toBeLessThan(10_000);
+  });
+
+  it('refuses ids that are no tokens', () => {
+    expect(() => tokenizer.decode([5, 9999])).toThrow(
+      /expected token ids of a vocabulary of 271, received 9999/,
+    );
+    expect(() => tokenizer.specialId('<nope>')).toThrow(
+      /<\|endoftext\|> \[mask\], received "<nope>"/,
+    );
+  });
+
+  it('is the same after serialize and parse', () => {
+    const again = parseTokenizer(tokenizer.serialize());
+    expect(again.hash).toBe(tokenizer.hash);
+    expect([...again.encode(texts.join(' '))]).toEqual([...tokenizer.encode(texts.join(' '))]);
+  });
+});
+
+describe('loadTokenizer', () => {
+  it('names a file that is not there', () => {
+    expect(() => loadTokenizer('/nowhere/tokenizer.json')).toThrow(
+      /^\/nowhere\/tokenizer\.json: expected a readable tokenizer\.json/,
+    );
+  });
+  it('names a file that is no JSON', () => {
+    expect(() => loadTokenizer(import.meta.filename)).toThrow(/test\.ts: expected JSON/);
+  });
+});
