@@ -48,9 +48,9 @@ export function vocabularyLogProbs(
   temperature = 1,
 ): Tensor2D {
   const head = weight<Tensor2D>(weights, config.tiedEmbeddings ? EMBEDDINGS : HEAD);
-  const logits = tf.matMul(hidden, head, false, true); // (N, V)
-  return tf.logSoftmax<Tensor2D>(
-    temperature === 1 ? logits : tf.div<Tensor2D>(logits, temperature),
+  const logits = tf.matMul<Tensor2D>(hidden, head, false, true); // (N, V)
+  return tf.logSoftmax(
+    temperature === 1 ? logits : tf.div(logits, temperature),
   );
 }
 
