@@ -1,0 +1,92 @@
+// From a YAML file and flags to a checked configuration; every refusal names file, key and fix.
+import { existsSync, readFileSync } from 'node:fs';
+import { ConfigError } from '@masksearch/core';
+import { parseDocument } from 'yaml';
+import type { ZodType, z } from 'zod';
+import { leavesOf } from './leaves.ts';
+import { nearest } from './nearest.ts';
+
+/** Reads a YAML file into plain data. @throws {ConfigError} absent, not YAML, or not a mapping. */
+export function readConfigFile(path: string): Record<string, unknown> {
+  if (!existsSync(path)) {
+    throw new ConfigError(
+      `${path}: expected a configuration file, found none; runs/configs/ holds examples.`,
+    );
+  }
+  const document = parseDocument(readFileSync(path, 'utf8'));
+  const problem = document.errors[0];
+  if (problem !== undefined) {
+    const line = problem.linePos?.[0].line;
+    throw new ConfigError(
+      `${path}${line === undefined ? '' : `:${line}`}: expected YAML; ${problem.message}`,
+      {
+        cause: problem,
+      },
+    );
+  }
+  const value: unknown = document.toJS();
+  if (value === null) return {};
+  if (typeof value !== 'object' || Array.isArray(value)) {
+    throw new ConfigError(`${path}: expected keys and values, received ${JSON.stringify(value)}.`);
+  }
+  return value as Record<string, unknown>;
+}
+
+/** A copy of `base` with the dotted `path` set to `value`. */
+export function withSetting(
+  base: Readonly<Record<string, unknown>>,
+  path: string,
+  value: unknown,
+): Record<string, unknown> {
+  const [head = '', ...rest] = path.split('.');
+  if (rest.length === 0) return { ...base, [head]: value };
+  const child = base[head];
+  const inner = typeof child === 'object' && child !== null && !Array.isArray(child) ? child : {};
+  return { ...base, [head]: withSetting(inner as Record<string, unknown>, rest.join('.'), value) };
+}
+
+/**
+ * Checks `value` and fills in defaults.
+ * @param where The file or command that the value came from, for messages.
+ * @throws {ConfigError} naming the first wrong key: unknown (with the nearest known one), wrong type, out of range.
+ */
+export function parseConfig<S extends ZodType>(
+  schema: S,
+  value: unknown,
+  where: string,
+): z.output<S> {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  const path = issue?.path.map(String) ?? [];
+  if (issue?.code === 'unrecognized_keys') {
+    const unknown = [...path, issue.keys[0] ?? ''].join('.');
+    const guess = nearest(unknown, keysOf(schema));
+    const hint = guess === undefined ? 'see --help for the keys' : `did you mean ${guess}`;
+    throw new ConfigError(`${where}: expected known keys, received ${unknown}; ${hint}.`, {
+      data: { key: unknown },
+    });
+  }
+  throw new ConfigError(
+    `${where}: ${path.join('.') || 'the configuration'}: ${issue?.message ?? 'is invalid'}, received ${JSON.stringify(at(value, path))}.`,
+    { data: { key: path.join('.') }, cause: result.error },
+  );
+}
+
+/** All dotted keys, inner ones included. */
+function keysOf(schema: ZodType): string[] {
+  const keys = new Set<string>();
+  for (const { path } of leavesOf(schema)) {
+    const parts = path.split('.');
+    for (let i = 1; i <= parts.length; i++) keys.add(parts.slice(0, i).join('.'));
+  }
+  return [...keys];
+}
+
+function at(value: unknown, path: readonly string[]): unknown {
+  return path.reduce<unknown>(
+    (inner, key) =>
+      typeof inner === 'object' && inner !== null ? Reflect.get(inner, key) : undefined,
+    value,
+  );
+}
