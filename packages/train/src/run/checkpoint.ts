@@ -1,0 +1,158 @@
+// Checkpoints: one folder per saved step, complete or absent, with a checksum of every file.
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { z, type ZodType } from 'zod';
+import {
+  IntegrityError,
+  hashFile,
+  parseRecord,
+  writeFileAtomic,
+  writeFolderAtomic,
+} from '@masksearch/core';
+import { readSafetensors, writeSafetensors, type ModelState } from '@masksearch/model';
+
+const STEP_FOLDER = /^step-(\d{6,})$/;
+const TEMPORARY_FOLDER = /^step-\d{6,}\.(tmp|old)-/;
+const WEIGHTS = 'model.safetensors';
+const FIRST_MOMENTS = 'first-moments.safetensors';
+const SECOND_MOMENTS = 'second-moments.safetensors';
+const STATE = 'state.json';
+const MANIFEST = 'manifest.json';
+
+const manifestSchema = z.strictObject({
+  version: z.literal(1),
+  /** File name → sha256. */
+  files: z.record(z.string(), z.string()),
+});
+
+const envelopeSchema = z.strictObject({
+  version: z.literal(1),
+  modelVersion: z.int().min(0),
+  state: z.unknown(),
+});
+
+/** What a checkpoint holds besides tensors is up to the trainer: any JSON value. */
+export interface Checkpoint<State> {
+  readonly model: ModelState;
+  readonly state: State;
+}
+
+/** Name of the folder of a step; sorts by step. */
+export function checkpointName(step: number): string {
+  return `step-${String(step).padStart(6, '0')}`;
+}
+
+/**
+ * Writes `folder/step-NNNNNN` in one rename.
+ *
+ * @param extraFiles Text files to put beside it (config.json, tokenizer.json), by name, so that the
+ *                   folder also loads as a model.
+ */
+export async function saveCheckpoint(
+  folder: string,
+  step: number,
+  { model, state }: Checkpoint<unknown>,
+  extraFiles: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  await writeFolderAtomic(join(folder, checkpointName(step)), async (path) => {
+    writeSafetensors(join(path, WEIGHTS), model.weights);
+    writeSafetensors(join(path, FIRST_MOMENTS), model.firstMoments);
+    writeSafetensors(join(path, SECOND_MOMENTS), model.secondMoments);
+    const envelope = { version: 1, modelVersion: model.version, state };
+    writeFileAtomic(join(path, STATE), `${JSON.stringify(envelope)}\n`);
+    for (const [name, text] of Object.entries(extraFiles)) writeFileAtomic(join(path, name), text);
+    const files: Record<string, string> = {};
+    for (const name of readdirSync(path).sort()) files[name] = await hashFile(join(path, name));
+    const manifest = { version: 1, files };
+    writeFileAtomic(join(path, MANIFEST), `${JSON.stringify(manifest, null, 2)}\n`);
+  });
+}
+
+/** Steps saved in `folder`, in order. Folders that were not finished are not among them. */
+export function listCheckpoints(folder: string): number[] {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder)
+    .filter((name) => existsSync(join(folder, name, MANIFEST)))
+    .flatMap((name) => {
+      const match = STEP_FOLDER.exec(name);
+      return match ? [Number(match[1])] : [];
+    })
+    .sort((a, b) => a - b);
+}
+
+/** Path of the latest complete checkpoint in `folder`, or undefined when there is none. */
+export function latestCheckpoint(folder: string): string | undefined {
+  const step = listCheckpoints(folder).at(-1);
+  return step === undefined ? undefined : join(folder, checkpointName(step));
+}
+
+/**
+ * Reads a checkpoint folder after checking every file against its checksum.
+ *
+ * @throws {IntegrityError} a file is missing, was changed, or is not what a checkpoint holds.
+ */
+export async function loadCheckpoint<State>(
+  path: string,
+  stateSchema: ZodType<State>,
+): Promise<Checkpoint<State>> {
+  const manifest = readJson(join(path, MANIFEST), manifestSchema);
+  for (const [name, expected] of Object.entries(manifest.files)) {
+    const file = join(path, name);
+    const received = existsSync(file) ? await hashFile(file) : 'no file';
+    if (received !== expected) {
+      throw new IntegrityError(
+        `${file}: expected sha256 ${expected}, received ${received}; delete ${path} to resume from the checkpoint before it.`,
+      );
+    }
+  }
+  const envelope = readJson(join(path, STATE), envelopeSchema);
+  return {
+    state: readState(join(path, STATE), envelope.state, stateSchema),
+    model: {
+      version: envelope.modelVersion,
+      weights: readSafetensors(join(path, WEIGHTS)),
+      firstMoments: readSafetensors(join(path, FIRST_MOMENTS)),
+      secondMoments: readSafetensors(join(path, SECOND_MOMENTS)),
+    },
+  };
+}
+
+/** Deletes all but the `keep` latest checkpoints. A kill in between leaves none half deleted. */
+export function pruneCheckpoints(folder: string, keep: number): void {
+  const steps = listCheckpoints(folder);
+  for (const step of steps.slice(0, Math.max(steps.length - keep, 0))) {
+    const path = join(folder, checkpointName(step));
+    const discarded = `${path}.old-${createHash('sha256').update(path).digest('hex').slice(0, 12)}`;
+    renameSync(path, discarded);
+    rmSync(discarded, { recursive: true, force: true });
+  }
+}
+
+/** Removes what a killed process left behind: folders that never got, or already lost, their name. */
+export function removeUnfinishedCheckpoints(folder: string): void {
+  if (!existsSync(folder)) return;
+  for (const name of readdirSync(folder)) {
+    if (TEMPORARY_FOLDER.test(name)) rmSync(join(folder, name), { recursive: true, force: true });
+  }
+}
+
+function readJson<T>(path: string, schema: ZodType<T>): T {
+  let value: unknown;
+  try {
+    value = JSON.parse(readFileSync(path, 'utf8'));
+  } catch (cause) {
+    throw new IntegrityError(`${path}: expected JSON, received something else.`, { cause });
+  }
+  return readState(path, value, schema);
+}
+
+function readState<T>(path: string, value: unknown, schema: ZodType<T>): T {
+  try {
+    return parseRecord(schema, value, path);
+  } catch (cause) {
+    throw new IntegrityError(`${path}: expected the state of this trainer, received another.`, {
+      cause,
+    });
+  }
+}
