@@ -1,0 +1,14 @@
+// What all readers have in common.
+
+/** Why a page or row gave no document. */
+export type SkipReason =
+  | 'redirect' // its title became an alias of its target
+  | 'other-namespace' // talk, user, template, … pages
+  | 'disambiguation' // a list of other pages
+  | 'empty' // no text is left after clean-up
+  | 'unparsable'; // the wikitext parser failed on it
+
+export interface ReadOptions {
+  /** Called for every page or row that gives no document; `where` names file and position. */
+  readonly onSkip?: (reason: SkipReason, where: string) => void;
+}
