@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { InputError } from '@masksearch/core';
 import type { AdamWOptions, LanguageModel } from '@masksearch/model';
+import { sumOf } from '../numbers.ts';
 import { countLabels, countTokens, packMicroBatches, type TrainingExample } from '../packing.ts';
 import {
   flattenSettings,
@@ -214,10 +215,4 @@ function fingerprintOf(options: SftOptions, totalSteps: number): Fingerprint {
     }),
     schedule: hashValues((step) => options.schedule(step, totalSteps), totalSteps),
   };
-}
-
-function sumOf(values: Float32Array): number {
-  let sum = 0;
-  for (const value of values) sum += value;
-  return sum;
 }
