@@ -1,0 +1,117 @@
+// The oracle teacher as a player: planner, rewriter and observer without a model. It knows the golds and the steps of
+// its task, but states only what a search has shown.
+import type { Gold, Task } from '@masksearch/core';
+import { occursIn } from './evidence.ts';
+import type { PlayedTurn, Player, TurnRequest } from './player.ts';
+import type { ProtocolCodec } from './protocol-codec.ts';
+import { isJoinable, joinSlots, renderAnswerTurn, renderSearchTurn } from './protocol.ts';
+import { planOf, type PlanStep } from './teacher-plan.ts';
+import { THOUGHTS, UNKNOWN_ANSWER } from './teacher-thoughts.ts';
+
+export class OraclePlayer implements Player {
+  readonly #task: Task;
+  readonly #codec: ProtocolCodec;
+  readonly #render: (findings: readonly string[]) => string;
+  readonly #plan: readonly PlanStep[];
+  readonly #findings: string[] = [];
+  #query = 0;
+  #observed: string[] = [];
+  #failure: 'evidence-not-found' | 'unwritable-answer' | null = null;
+
+  /** @param render Writes the answer from its slots. */
+  constructor(
+    task: Task,
+    codec: ProtocolCodec,
+    render: (slots: readonly string[]) => string = joinSlots,
+  ) {
+    this.#task = task;
+    this.#codec = codec;
+    this.#render = render;
+    this.#plan = planOf(task);
+  }
+
+  /** Why no right answer could be given, or null. */
+  get failure(): string | null {
+    return this.#failure;
+  }
+
+  act({ turn, maxTokens }: TurnRequest): Promise<PlayedTurn> {
+    const ids = this.#codec.encodeTurn(turn === 0 ? this.#begin() : this.#continue());
+    const fits = ids.length <= maxTokens;
+    const kept = fits ? ids : ids.slice(0, maxTokens);
+    return Promise.resolve({
+      ids: kept,
+      logProbs: new Float32Array(kept.length),
+      reason: fits ? 'stop' : 'length',
+    });
+  }
+
+  observe({ text }: { readonly text: string }): void {
+    this.#observed.push(text);
+  }
+
+  close(): void {
+    this.#observed = [];
+  }
+
+  #begin(): string {
+    const query = this.#plan[0]?.queries[0];
+    return query === undefined
+      ? this.#giveUp(THOUGHTS.plan)
+      : renderSearchTurn(THOUGHTS.plan, query);
+  }
+
+  /** Reads the last observation and goes on. */
+  #continue(): string {
+    const step = this.#plan[this.#findings.length] as PlanStep;
+    const finding = findIn(this.#observed.at(-1) ?? '', step.looksFor);
+    if (finding === null) {
+      const query = step.queries[++this.#query];
+      return query === undefined
+        ? this.#giveUp(THOUGHTS.notFound)
+        : renderSearchTurn(THOUGHTS.notFound, query);
+    }
+    this.#findings.push(finding);
+    this.#query = 0;
+    if (this.#findings.length === this.#plan.length) return this.#answer(finding);
+    const query = this.#plan[this.#findings.length]?.queries[0];
+    const thought = THOUGHTS.found(finding);
+    return query === undefined ? this.#giveUp(thought) : renderSearchTurn(thought, query);
+  }
+
+  #answer(finding: string): string {
+    const task = this.#task;
+    const isComparison = task.group === 'comparison' && this.#findings.length === 2;
+    const [first = '', second = ''] = this.#findings;
+    const thought = isComparison ? THOUGHTS.compare(first, second) : THOUGHTS.found(finding);
+    const slots =
+      task.type === 'ramp' ? this.#findings : this.#answersOf(task.golds, task.question);
+    if (slots === null) return this.#giveUp(thought);
+    if (!slots.every(isJoinable)) {
+      this.#failure = 'unwritable-answer';
+      return renderAnswerTurn(thought, UNKNOWN_ANSWER);
+    }
+    return renderAnswerTurn(thought, this.#render(slots));
+  }
+
+  /** The golds as they were found, or as the question names them; null if one is in neither. */
+  #answersOf(golds: readonly Gold[], question: string): string[] | null {
+    const answers = golds.map((gold) => {
+      const names = [gold.text, ...gold.aliases];
+      const found = this.#findings.find((finding) => names.includes(finding));
+      const shown = [...this.#observed, question];
+      return found ?? names.find((name) => shown.some((text) => occursIn(text, name))) ?? null;
+    });
+    return answers.every((answer) => answer !== null) ? answers : null;
+  }
+
+  #giveUp(thought: string): string {
+    this.#failure = 'evidence-not-found';
+    return renderAnswerTurn(thought, UNKNOWN_ANSWER);
+  }
+}
+
+/** The first name of the gold that the text contains, or null. */
+function findIn(text: string, gold: Gold): string | null {
+  return [gold.text, ...gold.aliases].find((name) => occursIn(text, name)) ?? null;
+}

@@ -1,0 +1,147 @@
+// The episode protocol in tokens: each author's text is encoded by its own rules, and once only.
+import { InputError, type SearchResult, type Task } from '@masksearch/core';
+import { encodeMarked, type Tokenizer } from '@masksearch/tokenizer';
+import type { StopSequence } from '@masksearch/model';
+import { fitDocuments, renderDocument, unwrapInformation, wrapInformation } from './observation.ts';
+import {
+  ALL_TAGS,
+  END_OF_TEXT,
+  parseTurn,
+  POLICY_TAGS,
+  PROMPT_MARKS,
+  renderPrompt,
+  TAGS,
+  type Action,
+} from './protocol.ts';
+
+/** A stretch of text with its tokens. */
+export interface EncodedText {
+  readonly text: string;
+  readonly ids: Int32Array;
+}
+
+/** Encodes prompts, turns and tool output of the protocol for one tokenizer, and reads turns back. */
+export class ProtocolCodec {
+  /** Token sequences that end a turn. */
+  readonly stop: readonly StopSequence[];
+  readonly #tokenizer: Tokenizer;
+  readonly #specialTags: ReadonlySet<number>;
+  readonly #open: Int32Array;
+  readonly #close: Int32Array;
+
+  constructor(tokenizer: Tokenizer) {
+    this.#tokenizer = tokenizer;
+    const special = ALL_TAGS.filter((tag) => tokenizer.specialTokens.includes(tag));
+    if (special.length !== 0 && special.length !== ALL_TAGS.length) {
+      const missing = ALL_TAGS.filter((tag) => !special.includes(tag));
+      throw new InputError(
+        `ProtocolCodec: expected a tokenizer with all protocol tags as special tokens or none, received one without ${missing.join(' ')}.`,
+      );
+    }
+    this.#specialTags = new Set(special.map((tag) => tokenizer.specialId(tag)));
+    this.#open = encodeMarked(tokenizer, TAGS.information.open, ALL_TAGS);
+    this.#close = encodeMarked(tokenizer, TAGS.information.close, ALL_TAGS);
+    this.stop = stopSequences(tokenizer);
+  }
+
+  /** The user's segment. */
+  prompt(task: Task): EncodedText {
+    const text = renderPrompt(task);
+    return { text, ids: this.encodePrompt(text) };
+  }
+
+  /** `[mask]` is the special token where the tokenizer has one; tags in a prompt are ordinary characters. */
+  encodePrompt(text: string): Int32Array {
+    return encodeMarked(this.#tokenizer, text, PROMPT_MARKS);
+  }
+
+  /** A turn's text as a policy would most plainly write it. */
+  encodeTurn(text: string): Int32Array {
+    return encodeMarked(this.#tokenizer, text, POLICY_TAGS);
+  }
+
+  /** A whole `<information>` block; everything inside is ordinary characters. @throws {InputError} it is none. */
+  encodeInformation(text: string): Int32Array {
+    const inner = unwrapInformation(text);
+    if (inner === null) {
+      throw new InputError(
+        `encodeInformation: expected one ${TAGS.information.open} block without tags inside, received ${JSON.stringify(text.slice(0, 80))}.`,
+      );
+    }
+    return Int32Array.of(...this.#open, ...this.#tokenizer.encode(inner), ...this.#close);
+  }
+
+  /** The smallest number of tokens an `<information>` block can have. */
+  get minimumInformationTokens(): number {
+    return this.#open.length + this.#close.length + 1;
+  }
+
+  /** What the policy reads of a search, in at most `budgetTokens`; null if nothing fits. */
+  information(results: readonly SearchResult[], budgetTokens: number): EncodedText | null {
+    const inner = fitDocuments(
+      results.map(renderDocument),
+      (text) => this.#tokenizer.encode(text).length,
+      budgetTokens - this.#open.length - this.#close.length,
+    );
+    if (inner === null) return null;
+    const text = wrapInformation(inner);
+    return { text, ids: this.encodeInformation(text) };
+  }
+
+  decode(ids: ArrayLike<number>): string {
+    return this.#tokenizer.decode(ids);
+  }
+
+  /**
+   * Reads a turn as sampled. A tag counts only if it is written the way this tokenizer writes tags: where there are
+   * special tokens, spelling one out in ordinary characters makes the turn invalid.
+   */
+  parse(ids: Int32Array): Action {
+    const text = this.decode(ids);
+    if (this.#specialTags.size > 0) {
+      const written = ids.filter((id) => this.#specialTags.has(id)).length;
+      const seen = ALL_TAGS.reduce((sum, tag) => sum + text.split(tag).length - 1, 0);
+      return written === seen
+        ? parseTurn(text)
+        : { type: 'invalid', reason: 'a tag spelled out in ordinary characters' };
+    }
+    return parseTurn(text, this.#tailOfLastToken(ids, text));
+  }
+
+  /** What the last token holds beyond the closing tag it completes; '' if it completes none. */
+  #tailOfLastToken(ids: Int32Array, text: string): string {
+    const before = this.decode(ids.subarray(0, -1));
+    for (const close of [TAGS.search.close, TAGS.answer.close]) {
+      const at = text.lastIndexOf(close);
+      const end = at + close.length;
+      if (at >= 0 && end > before.length) return text.slice(end);
+    }
+    return '';
+  }
+}
+
+// Neighbours that a byte-level BPE may merge with the ends of a tag.
+const BEFORE = ['', 'a', ' ', '.', '?', '!', ')', '"', "'", ']', '\n', '1'];
+const AFTER = ['', '\n', '\n\n', ' ', '<'];
+
+/** The token sequences of `</search>` and `</answer>`, in every neighbourhood that changes them, and end of text. */
+function stopSequences(tokenizer: Tokenizer): StopSequence[] {
+  const sequences = new Map<string, StopSequence>();
+  const add = (ids: readonly number[]): unknown => sequences.set(ids.join(), ids);
+  for (const tag of [TAGS.search.close, TAGS.answer.close]) {
+    if (tokenizer.specialTokens.includes(tag)) add([tokenizer.specialId(tag)]);
+    else for (const ids of spellings(tokenizer, tag)) add(ids);
+  }
+  if (tokenizer.specialTokens.includes(END_OF_TEXT)) add([tokenizer.specialId(END_OF_TEXT)]);
+  return [...sequences.values()];
+}
+
+function spellings(tokenizer: Tokenizer, tag: string): number[][] {
+  return BEFORE.flatMap((before) =>
+    AFTER.map((after) => {
+      const { ids, starts, ends } = tokenizer.encodeWithOffsets(`${before}${tag}${after}`);
+      const [from, to] = [before.length, before.length + tag.length];
+      return [...ids].filter((_, t) => (ends[t] as number) > from && (starts[t] as number) < to);
+    }),
+  );
+}

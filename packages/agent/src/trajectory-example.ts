@@ -1,0 +1,46 @@
+// From a trajectory to tokens for supervised training: encoded message by message, as a rollout would build them.
+import { InputError, type Segment, type Task, type Trajectory } from '@masksearch/core';
+import type { Tokenizer } from '@masksearch/tokenizer';
+import { ProtocolCodec } from './protocol-codec.ts';
+import { renderPrompt } from './protocol.ts';
+import { Transcript } from './transcript.ts';
+
+/** One sequence for SFT. */
+export interface TrajectoryExample {
+  readonly taskId: string;
+  readonly group: string;
+  readonly ids: number[];
+  /** 1 where the policy wrote the token: the labels. */
+  readonly mask: number[];
+  readonly segments: Segment[];
+}
+
+/**
+ * The tokens of a trajectory. A rollout that samples the same turns has the same ids, mask and segments.
+ * @throws {InputError} the trajectory is not of this task, or a message is not of its author's form.
+ */
+export function trajectoryToExample(
+  trajectory: Trajectory,
+  task: Task,
+  tokenizer: Tokenizer,
+): TrajectoryExample {
+  const { taskId, group, messages } = trajectory;
+  if (taskId !== task.id || messages[0]?.text !== renderPrompt(task)) {
+    throw new InputError(
+      `trajectoryToExample(${taskId}): expected the trajectory's own task, received ${task.id} or another prompt.`,
+    );
+  }
+  const codec = new ProtocolCodec(tokenizer);
+  const transcript = new Transcript();
+  for (const { author, text } of messages) {
+    if (author === 'policy') {
+      const ids = codec.encodeTurn(text);
+      transcript.appendPolicy(text, ids, new Float32Array(ids.length));
+    } else {
+      const ids = author === 'tool' ? codec.encodeInformation(text) : codec.encodePrompt(text);
+      transcript.append(author, text, ids);
+    }
+  }
+  const { ids, mask, segments } = transcript;
+  return { taskId, group, ids, mask, segments };
+}
