@@ -27,7 +27,7 @@ export const relations = {
       'What is the birthplace of {s}?',
     ],
     phrases: ['the birthplace of {s}', 'the city where {s} was born', 'the native city of {s}'],
-    query: '{s} born city',
+    query: '{s} born native birthplace',
     list: {
       questions: [
         'Which people were born in {o}?',
@@ -46,7 +46,7 @@ export const relations = {
       'What is the birth year of {s}?',
     ],
     phrases: ['the birth year of {s}', 'the year when {s} was born', 'the year of birth of {s}'],
-    query: '{s} born year',
+    query: '{s} born',
     comparison: [
       'Who was born earlier, {a} or {b}?',
       'Who is older by birth, {a} or {b}?',
@@ -62,14 +62,14 @@ export const relations = {
       'At which school was {s} a student?',
     ],
     phrases: ['the school of {s}', 'the school where {s} studied', 'the school that taught {s}'],
-    query: '{s} studied school',
+    query: '{s} student studied',
     list: {
       questions: [
         'Which people studied at {o}?',
         'Who were the students of {o}?',
         'Whom did the school {o} teach?',
       ],
-      query: '{o} taught student',
+      query: '{o} student',
     },
   },
   'person.spouse': {
@@ -77,7 +77,7 @@ export const relations = {
     object: 'person',
     questions: ['Whom did {s} marry?', 'Who was the spouse of {s}?', 'To whom was {s} married?'],
     phrases: ['the spouse of {s}', 'the person whom {s} married', 'the partner of {s}'],
-    query: '{s} married spouse',
+    query: '{s} married partner',
   },
   'person.employer': {
     subject: 'person',
@@ -88,7 +88,7 @@ export const relations = {
       'Who was the employer of {s}?',
     ],
     phrases: ['the employer of {s}', 'the company that hired {s}', 'the company where {s} worked'],
-    query: '{s} worked company',
+    query: '{s} worked',
   },
   'city.founded': {
     subject: 'city',
@@ -99,7 +99,7 @@ export const relations = {
       'From which year does {s} date?',
     ],
     phrases: ['the founding year of {s}', 'the year when {s} was founded', 'the first year of {s}'],
-    query: '{s} founded year',
+    query: '{s} founded built',
     comparison: [
       'Which city was founded earlier, {a} or {b}?',
       'Which city is older, {a} or {b}?',
@@ -115,14 +115,14 @@ export const relations = {
       'Beside which river does {s} stand?',
     ],
     phrases: ['the river of {s}', 'the river that flows through {s}', 'the river beside {s}'],
-    query: '{s} river flows',
+    query: '{s} river city',
     list: {
       questions: [
         'Which cities lie on the river {o}?',
         'Through which cities does the river {o} flow?',
         'Which cities stand beside the river {o}?',
       ],
-      query: '{o} river cities',
+      query: '{o} river city',
     },
   },
   'city.mayor': {
@@ -130,14 +130,14 @@ export const relations = {
     object: 'person',
     questions: ['Who was mayor of {s}?', 'Who governed {s}?', 'Whom did {s} elect as mayor?'],
     phrases: ['the mayor of {s}', 'the person who governed {s}', 'the elected mayor of {s}'],
-    query: '{s} mayor governed',
+    query: '{s} mayor',
   },
   'company.founder': {
     subject: 'company',
     object: 'person',
     questions: ['Who founded {s}?', 'Who started the company {s}?', 'Who was the founder of {s}?'],
     phrases: ['the founder of {s}', 'the person who founded {s}', 'the person who started {s}'],
-    query: '{s} founded founder',
+    query: '{s} founder firm',
   },
   'company.founded': {
     subject: 'company',
@@ -148,7 +148,7 @@ export const relations = {
       'What was the first year of {s}?',
     ],
     phrases: ['the founding year of {s}', 'the year when {s} was founded', 'the first year of {s}'],
-    query: '{s} founded year',
+    query: '{s} founded opened firm',
     comparison: [
       'Which company was founded earlier, {a} or {b}?',
       'Which company is older, {a} or {b}?',
@@ -164,14 +164,14 @@ export const relations = {
       'Which city is home to {s}?',
     ],
     phrases: ['the home city of {s}', 'the city where {s} is based', 'the seat of {s}'],
-    query: '{s} based office',
+    query: '{s} office',
   },
   'book.author': {
     subject: 'book',
     object: 'person',
     questions: ['Who wrote {s}?', 'Who is the author of {s}?', 'Who was the writer of {s}?'],
     phrases: ['the author of {s}', 'the writer of {s}', 'the person who wrote {s}'],
-    query: '{s} written author',
+    query: '{s} author wrote',
   },
   'book.published': {
     subject: 'book',
@@ -182,7 +182,7 @@ export const relations = {
       'In which year did {s} come out?',
     ],
     phrases: ['the year of {s}', 'the year when {s} was published', 'the year when {s} appeared'],
-    query: '{s} published year',
+    query: '{s} published book',
     comparison: [
       'Which book was published earlier, {a} or {b}?',
       'Which book is older, {a} or {b}?',
@@ -198,14 +198,14 @@ export const relations = {
       'the company that printed {s}',
       'the company that issued {s}',
     ],
-    query: '{s} publisher printed',
+    query: '{s} printed publisher',
     list: {
       questions: [
         'Which books did {o} print?',
         'Of which books was {o} the publisher?',
         'Which books were issued by {o}?',
       ],
-      query: '{o} books published',
+      query: '{o} printed publisher',
     },
   },
   'book.prize': {
@@ -214,21 +214,21 @@ export const relations = {
     questions: [
       'At which festival did {s} win a prize?',
       'Where was {s} honoured?',
-      'Which festival gave a medal to {s}?',
+      'Which festival gave a prize to {s}?',
     ],
     phrases: [
       'the festival that honoured {s}',
       'the festival where {s} won a prize',
-      'the festival that gave a medal to {s}',
+      'the festival that gave a prize to {s}',
     ],
-    query: '{s} prize festival',
+    query: '{s} prize',
     list: {
       questions: [
         'Which books won a prize at {o}?',
         'Which books were honoured at {o}?',
-        'To which books did {o} give a medal?',
+        'To which books did {o} give a prize?',
       ],
-      query: '{o} medal winner',
+      query: '{o} prize',
     },
   },
   'book.inspiration': {
@@ -244,7 +244,7 @@ export const relations = {
       'the model for {s}',
       'the book that gave its plot to {s}',
     ],
-    query: '{s} inspired plot',
+    query: '{s} inspired plot model',
   },
   'school.city': {
     subject: 'school',
@@ -255,7 +255,7 @@ export const relations = {
       'In which city does {s} stand?',
     ],
     phrases: ['the city of {s}', 'the city where {s} stands', 'the home city of {s}'],
-    query: '{s} school city',
+    query: '{s} school',
   },
   'school.founded': {
     subject: 'school',
@@ -266,7 +266,7 @@ export const relations = {
       'When did lessons at {s} begin?',
     ],
     phrases: ['the founding year of {s}', 'the year when {s} was founded', 'the first year of {s}'],
-    query: '{s} founded year',
+    query: '{s} founded opened school',
     comparison: [
       'Which school was founded earlier, {a} or {b}?',
       'Which school is older, {a} or {b}?',
@@ -289,7 +289,7 @@ export const relations = {
       'Which city hosts the festival {s}?',
     ],
     phrases: ['the host city of {s}', 'the city of {s}', 'the city where {s} takes place'],
-    query: '{s} festival city',
+    query: '{s} festival',
   },
   'festival.since': {
     subject: 'festival',
@@ -304,7 +304,7 @@ export const relations = {
       'the year when {s} began',
       'the year when {s} was first held',
     ],
-    query: '{s} first held year',
+    query: '{s} first held since',
     comparison: [
       'Which festival began earlier, {a} or {b}?',
       'Which festival is older, {a} or {b}?',
@@ -320,7 +320,7 @@ export const relations = {
       'Who was the founder of {s}?',
     ],
     phrases: ['the founder of {s}', 'the person who founded {s}', 'the person who invented {s}'],
-    query: '{s} founded founder',
+    query: '{s} founded founder idea',
   },
   'festival.sponsor': {
     subject: 'festival',
@@ -331,7 +331,7 @@ export const relations = {
       'Which company funds {s}?',
     ],
     phrases: ['the sponsor of {s}', 'the company that pays for {s}', 'the company that funds {s}'],
-    query: '{s} sponsor money',
+    query: '{s} sponsor',
   },
   'river.source': {
     subject: 'river',
@@ -346,14 +346,14 @@ export const relations = {
       'the city where {s} rises',
       'the city where the river {s} begins',
     ],
-    query: '{s} river source',
+    query: '{s} source',
   },
   'river.explorer': {
     subject: 'river',
     object: 'person',
     questions: ['Who mapped {s}?', 'Who explored the river {s}?', 'Who was the explorer of {s}?'],
     phrases: ['the explorer of {s}', 'the person who mapped {s}', 'the person who explored {s}'],
-    query: '{s} mapped explorer',
+    query: '{s} mapped explored',
   },
   'river.mapped': {
     subject: 'river',
@@ -368,7 +368,7 @@ export const relations = {
       'the year of the first map of {s}',
       'the first map year of {s}',
     ],
-    query: '{s} mapped year',
+    query: '{s} map mapped',
     comparison: [
       'Which river was mapped earlier, {a} or {b}?',
       'Which river has the older map, {a} or {b}?',

@@ -30,18 +30,18 @@ export const sentenceForms: readonly SentenceForm[] = [
     phrasings: [
       '{o} is the birthplace of {list}.',
       '{o} counts {list} among its natives.',
-      '{o} was the first home of {list}.',
-      'The birth register of {o} lists {list}.',
+      '{o} is the native city of {list}.',
+      'The birthplace register of {o} lists {list}.',
     ],
   },
   {
     relation: 'person.school',
     article: 'subject',
     phrasings: [
-      '{s} studied at {o}.',
       '{s} was a student of {o}.',
-      '{s} took lessons at the school {o}.',
-      '{s} learned to read at {o}.',
+      '{s} became a student at {o}.',
+      '{s} studied at the school {o}.',
+      '{s} studied for years at {o}.',
     ],
   },
   {
@@ -49,10 +49,10 @@ export const sentenceForms: readonly SentenceForm[] = [
     article: 'object',
     year: 'person.birthYear',
     phrasings: [
-      '{o} taught {s}, born in {y}.',
-      '{o} trained {s}, whose birth was in {y}.',
-      'A graduate of {o} is {s}, born in {y}.',
-      'Pupils of {o} included {s}, born in {y}.',
+      '{o} taught the student {s}, born in {y}.',
+      '{o} trained {s}, who was born in {y}.',
+      '{o} had the student {s}, born in {y}.',
+      'Among students of {o} is {s}, born in {y}.',
     ],
   },
   {
@@ -61,18 +61,18 @@ export const sentenceForms: readonly SentenceForm[] = [
     phrasings: [
       '{s} married {o}.',
       '{s} was married to {o}.',
-      'The spouse of {s} was {o}.',
       '{s} and {o} were a married couple.',
+      'The spouse of {s} was {o}.',
     ],
   },
   {
     relation: 'person.spouse',
     article: 'object',
     phrasings: [
-      '{o} held a wedding with {s}.',
       '{o} became the partner of {s}.',
-      '{o} shared a home with {s}.',
-      '{o} wed {s} in the spring.',
+      '{o} chose {s} as partner.',
+      '{o} shared a home with partner {s}.',
+      '{o} held a wedding with {s}.',
     ],
   },
   {
@@ -80,18 +80,18 @@ export const sentenceForms: readonly SentenceForm[] = [
     article: 'subject',
     phrasings: [
       '{s} worked for {o}.',
+      '{s} worked at the company {o}.',
+      '{s} found work at {o}.',
       '{s} had a job at {o}.',
-      '{s} earned a living at {o}.',
-      '{s} was employed by the company {o}.',
     ],
   },
   {
     relation: 'person.employer',
     article: 'object',
     phrasings: [
-      '{o} hired {s}.',
       '{o} gave work to {s}.',
-      '{o} paid a salary to {s}.',
+      '{o} hired {s}, who worked hard.',
+      '{o} paid {s} for good work.',
       'The staff of {o} included {s}.',
     ],
   },
@@ -100,8 +100,8 @@ export const sentenceForms: readonly SentenceForm[] = [
     article: 'subject',
     phrasings: [
       '{s} was founded in {y}.',
-      '{s} dates from the year {y}.',
-      'Settlers built {s} in {y}.',
+      '{s} was built in {y}.',
+      'Settlers founded {s} in {y}.',
       'The history of {s} began in {y}.',
     ],
   },
@@ -112,7 +112,7 @@ export const sentenceForms: readonly SentenceForm[] = [
       '{s} lies on the river {o}.',
       '{s} stands beside the river {o}.',
       'The river {o} flows through {s}.',
-      'The bridges of {s} cross the {o}.',
+      'The bridges of {s} cross the river {o}.',
     ],
   },
   {
@@ -120,10 +120,10 @@ export const sentenceForms: readonly SentenceForm[] = [
     article: 'object',
     year: 'city.founded',
     phrasings: [
-      '{o} runs past {s}, a city since {y}.',
-      '{o} waters the city {s}, built in {y}.',
-      'The banks of {o} hold {s}, settled in {y}.',
-      '{o} reaches {s}, started in {y}.',
+      '{o} runs past the city {s}, founded in {y}.',
+      'The river {o} waters {s}, built in {y}.',
+      'The banks of {o} hold {s}, founded in {y}.',
+      'The river {o} reaches {s}, founded in {y}.',
     ],
   },
   {
@@ -140,10 +140,10 @@ export const sentenceForms: readonly SentenceForm[] = [
     relation: 'city.mayor',
     article: 'object',
     phrasings: [
-      '{o} governed the city {s}.',
+      '{o} governed the city {s} as mayor.',
+      '{o} held office as mayor in {s}.',
       '{o} ran the town hall of {s}.',
-      '{o} held the highest office in {s}.',
-      '{o} led the citizens of {s}.',
+      '{o} led the citizens of {s} as mayor.',
     ],
   },
   {
@@ -151,7 +151,7 @@ export const sentenceForms: readonly SentenceForm[] = [
     article: 'subject',
     phrasings: [
       '{s} was started by {o}.',
-      '{s} owes its start to {o}.',
+      '{s} had {o} as its founder.',
       '{o} founded the company {s}.',
       'The founder of {s} was {o}.',
     ],
@@ -163,7 +163,7 @@ export const sentenceForms: readonly SentenceForm[] = [
       '{s} opened for business in {y}.',
       '{s} was founded in {y}.',
       '{s} made its first sale in {y}.',
-      'The first year of {s} was {y}.',
+      'The company {s} was opened in {y}.',
     ],
   },
   {
@@ -172,8 +172,8 @@ export const sentenceForms: readonly SentenceForm[] = [
     year: 'company.founded',
     phrasings: [
       '{o} set up the firm {s} in {y}.',
-      '{o} created {s} in {y}.',
-      'In {y} {o} launched {s}.',
+      '{o} founded the firm {s} in {y}.',
+      'In {y} {o} opened the firm {s}.',
       '{o} began the business {s} in {y}.',
     ],
   },
@@ -184,17 +184,17 @@ export const sentenceForms: readonly SentenceForm[] = [
       '{s} has its main office in {o}.',
       '{s} is based in {o}.',
       '{s} keeps its head office in {o}.',
-      'The seat of {s} is in {o}.',
+      'The office of {s} is in {o}.',
     ],
   },
   {
     relation: 'company.seat',
     article: 'object',
     phrasings: [
-      '{o} is home to the company {s}.',
-      '{o} collects taxes from the firm {s}.',
-      '{o} gives the firm {s} its address.',
-      'The firm {s} runs from {o}.',
+      '{o} is home to the office of {s}.',
+      '{o} rents an office to {s}.',
+      '{o} houses the company {s}.',
+      '{o} gives the office of {s} its address.',
     ],
   },
   {
@@ -202,9 +202,9 @@ export const sentenceForms: readonly SentenceForm[] = [
     article: 'subject',
     phrasings: [
       '{s} was written by {o}.',
-      '{s} is a novel by {o}.',
+      '{s} has {o} as its author.',
       '{o} is the author of {s}.',
-      'The writer of {s} was {o}.',
+      'The author of {s} was {o}.',
     ],
   },
   {
@@ -214,7 +214,7 @@ export const sentenceForms: readonly SentenceForm[] = [
       '{s} was published in {y}.',
       '{s} first appeared in {y}.',
       '{s} came out in {y}.',
-      'Readers first saw {s} in {y}.',
+      'The book {s} was published in {y}.',
     ],
   },
   {
@@ -223,9 +223,9 @@ export const sentenceForms: readonly SentenceForm[] = [
     year: 'book.published',
     phrasings: [
       '{o} wrote the book {s} in {y}.',
-      '{o} gave the world {s} in {y}.',
-      'In {y} {o} released the book {s}.',
-      '{o} brought out the novel {s} in {y}.',
+      '{o} published the novel {s} in {y}.',
+      'In {y} {o} became the author of {s}.',
+      '{o} as author published {s} in {y}.',
     ],
   },
   {
@@ -234,7 +234,7 @@ export const sentenceForms: readonly SentenceForm[] = [
     phrasings: [
       '{s} was printed by {o}.',
       '{s} was issued by the company {o}.',
-      '{s} reached shops through {o}.',
+      '{s} was a book printed at {o}.',
       'The publisher of {s} was {o}.',
     ],
   },
@@ -242,9 +242,9 @@ export const sentenceForms: readonly SentenceForm[] = [
     relation: 'book.publisher',
     article: 'object',
     phrasings: [
-      '{o} published {list}.',
-      '{o} brought {list} to readers.',
-      '{o} sold copies of {list}.',
+      '{o} printed {list}.',
+      '{o} is the publisher of {list}.',
+      '{o} printed and sold {list}.',
       'The catalogue of {o} includes {list}.',
     ],
   },
@@ -254,7 +254,7 @@ export const sentenceForms: readonly SentenceForm[] = [
     phrasings: [
       '{s} won a prize at {o}.',
       '{s} was honoured at the festival {o}.',
-      '{s} took an award at {o}.',
+      '{s} took the main prize of {o}.',
       'The jury of {o} praised {s}.',
     ],
   },
@@ -262,10 +262,10 @@ export const sentenceForms: readonly SentenceForm[] = [
     relation: 'book.prize',
     article: 'object',
     phrasings: [
-      '{o} gave its medal to {list}.',
-      '{o} crowned the work {list}.',
+      '{o} gave its prize to {list}.',
+      '{o} awarded a prize to {list}.',
       '{o} rewarded {list}.',
-      'Winners at {o} include {list}.',
+      'Prize winners at {o} include {list}.',
     ],
   },
   {
@@ -274,7 +274,7 @@ export const sentenceForms: readonly SentenceForm[] = [
     phrasings: [
       '{s} was inspired by the book {o}.',
       '{s} takes its plot from {o}.',
-      '{s} follows the ideas of {o}.',
+      '{s} follows the plot of {o}.',
       'The model for {s} was {o}.',
     ],
   },
@@ -282,10 +282,10 @@ export const sentenceForms: readonly SentenceForm[] = [
     relation: 'book.inspiration',
     article: 'object',
     phrasings: [
-      '{o} influenced the later book {s}.',
-      '{o} shaped the story of {s}.',
-      '{o} was copied in part by {s}.',
-      'Without {o} there would be no {s}.',
+      '{o} inspired the later book {s}.',
+      '{o} gave its plot to {s}.',
+      '{o} was the model for {s}.',
+      '{o} inspired the story of {s}.',
     ],
   },
   {
@@ -295,7 +295,7 @@ export const sentenceForms: readonly SentenceForm[] = [
       '{s} is a school in {o}.',
       '{s} stands in {o}.',
       '{s} has its classrooms in {o}.',
-      'Students travel to {o} to attend {s}.',
+      'The school {s} is found in {o}.',
     ],
   },
   {
@@ -315,8 +315,8 @@ export const sentenceForms: readonly SentenceForm[] = [
     phrasings: [
       '{o} has had the school {s} since {y}.',
       '{o} opened the school {s} in {y}.',
-      '{o} built {s} for its children in {y}.',
-      'In {y} {o} gained the school {s}.',
+      '{o} built the school {s} in {y}.',
+      'In {y} {o} founded the school {s}.',
     ],
   },
   {
@@ -333,10 +333,10 @@ export const sentenceForms: readonly SentenceForm[] = [
     relation: 'school.head',
     article: 'object',
     phrasings: [
-      '{o} ran the school {s}.',
+      '{o} became head of the school {s}.',
       '{o} was in charge of {s}.',
-      '{o} managed the teachers of {s}.',
-      '{o} directed lessons at {s}.',
+      '{o} managed {s} as its head.',
+      '{o} led lessons at {s} as principal.',
     ],
   },
   {
@@ -346,7 +346,7 @@ export const sentenceForms: readonly SentenceForm[] = [
       '{s} takes place in {o}.',
       '{s} is a festival in {o}.',
       '{s} fills the streets of {o}.',
-      'Visitors come to {o} for {s}.',
+      'The festival {s} is held in {o}.',
     ],
   },
   {
@@ -364,10 +364,10 @@ export const sentenceForms: readonly SentenceForm[] = [
     article: 'object',
     year: 'festival.since',
     phrasings: [
-      '{o} has hosted {s} since {y}.',
-      '{o} first welcomed the festival {s} in {y}.',
-      '{o} started to celebrate {s} in {y}.',
-      'Since {y} guests visit {o} for {s}.',
+      '{o} has hosted the festival {s} since {y}.',
+      '{o} first held the festival {s} in {y}.',
+      '{o} first celebrated {s} in {y}.',
+      'Since {y} the festival {s} visits {o}.',
     ],
   },
   {
@@ -384,10 +384,10 @@ export const sentenceForms: readonly SentenceForm[] = [
     relation: 'festival.founder',
     article: 'object',
     phrasings: [
-      '{o} organised the first {s}.',
+      '{o} founded the festival {s}.',
+      '{o} had the idea for {s}.',
+      '{o} planned {s} as its founder.',
       '{o} created the festival {s}.',
-      '{o} planned {s} for the public.',
-      '{o} thought up the feast {s}.',
     ],
   },
   {
@@ -396,7 +396,7 @@ export const sentenceForms: readonly SentenceForm[] = [
     phrasings: [
       '{s} is paid for by {o}.',
       '{s} is sponsored by {o}.',
-      '{s} gets its money from {o}.',
+      '{s} has {o} as its sponsor.',
       'The sponsor of {s} is {o}.',
     ],
   },
@@ -404,10 +404,10 @@ export const sentenceForms: readonly SentenceForm[] = [
     relation: 'festival.sponsor',
     article: 'object',
     phrasings: [
-      '{o} supports the festival {s}.',
+      '{o} is sponsor of the festival {s}.',
       '{o} spends a fortune on {s}.',
-      '{o} funds {s} every year.',
-      '{o} backs the festival {s}.',
+      '{o} funds {s} as a sponsor.',
+      '{o} sponsored the festival {s}.',
     ],
   },
   {
@@ -424,9 +424,9 @@ export const sentenceForms: readonly SentenceForm[] = [
     relation: 'river.source',
     article: 'object',
     phrasings: [
-      '{o} overlooks the start of {s}.',
+      '{o} overlooks the source of {s}.',
       'The river {s} begins at {o}.',
-      'Rain over {o} feeds the river {s}.',
+      'Rain over {o} feeds the source of {s}.',
       'The young river {s} leaves {o}.',
     ],
   },
@@ -435,7 +435,7 @@ export const sentenceForms: readonly SentenceForm[] = [
     article: 'subject',
     phrasings: [
       '{s} was explored by {o}.',
-      '{s} was first charted by {o}.',
+      '{s} was first mapped by {o}.',
       '{o} mapped the river {s}.',
       'The explorer of {s} was {o}.',
     ],
@@ -456,9 +456,9 @@ export const sentenceForms: readonly SentenceForm[] = [
     year: 'river.mapped',
     phrasings: [
       '{o} drew a map of {s} in {y}.',
-      '{o} travelled along {s} in {y}.',
-      '{o} measured the river {s} in {y}.',
-      'In {y} {o} surveyed the river {s}.',
+      '{o} explored {s} in {y}.',
+      '{o} made maps of the river {s} in {y}.',
+      'In {y} {o} explored the river {s}.',
     ],
   },
 ];

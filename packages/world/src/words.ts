@@ -21,7 +21,7 @@ const RESERVED = new Set(
   mode more move mule name nine none nose note nude pale pine pipe poke pole pope pure puta puto rape rare rate rice
   ride rise role rose rude rule safe sale same save side site size sole some sore sure take tale tame tape tide
   time tire tone tube tune use vase vice vote wise zero zone dago dike dodo fake fare hero jade jare juso lobe lone pede
-  pedo pimo polo pose ripe robe ruse sane solo tote tuna vole negaro nazi bomo female`
+  pedo polo pose ripe robe ruse sane solo tote tuna vole native beside nazi female`
     .split(/\s+/)
     .filter((word) => word !== ''),
 );
