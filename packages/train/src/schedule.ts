@@ -30,7 +30,11 @@ export function warmUpSchedule(options: WarmUpOptions): Schedule {
 
 /** Linear warm-up, then half a cosine from peak to floor. @throws {ConfigError} out of range. */
 export function cosineSchedule(options: DecayOptions): Schedule {
-  return decaySchedule('cosineSchedule', options, (progress) => (1 + Math.cos(Math.PI * progress)) / 2);
+  return decaySchedule(
+    'cosineSchedule',
+    options,
+    (progress) => (1 + Math.cos(Math.PI * progress)) / 2,
+  );
 }
 
 /** Linear warm-up, then a straight line from peak to floor. @throws {ConfigError} out of range. */
@@ -48,9 +52,7 @@ function decaySchedule(
   checkRate(where, floor);
   return (step, totalSteps) => {
     const progress = (step - warmUpSteps) / Math.max(totalSteps - warmUpSteps, 1);
-    return (
-      warmUpRate(step, options) ?? floor + (peak - floor) * shareLeft(Math.min(progress, 1))
-    );
+    return warmUpRate(step, options) ?? floor + (peak - floor) * shareLeft(Math.min(progress, 1));
   };
 }
 

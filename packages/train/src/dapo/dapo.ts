@@ -90,9 +90,11 @@ const stateSchema = z.strictObject({
   step: count,
   scheduleStep: count,
   stream: taskStreamStateSchema,
-  surplus: z.array(
-    z.strictObject({ serial: count, step: count, samples: z.array(sampleSchema).readonly() }),
-  ).readonly(),
+  surplus: z
+    .array(
+      z.strictObject({ serial: count, step: count, samples: z.array(sampleSchema).readonly() }),
+    )
+    .readonly(),
   acceptRate: acceptRateSchema,
   shortSteps: count,
   generatedGroups: count,

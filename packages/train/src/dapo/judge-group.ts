@@ -29,5 +29,7 @@ export function judgeByOutcome(samples: readonly Sample[]): GroupVerdict {
 export function judgeByReward(samples: readonly Sample[]): GroupVerdict {
   const rewards = usableSamples(samples).map(({ reward }) => reward);
   if (rewards.length < 2) return 'failed';
-  return Math.max(...rewards) - Math.min(...rewards) <= EQUAL_REWARDS ? 'equal-rewards' : 'accepted';
+  return Math.max(...rewards) - Math.min(...rewards) <= EQUAL_REWARDS
+    ? 'equal-rewards'
+    : 'accepted';
 }

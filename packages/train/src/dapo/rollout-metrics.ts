@@ -18,7 +18,10 @@ export function rolloutMetrics(groups: readonly GeneratedGroup[]): Record<string
   const invalid = samples.filter(({ finishReason }) => endsInvalid(finishReason)).length;
   const searches = samples.flatMap((sample) => sample.searches);
   return {
-    ...summarize('critic/score', samples.map(({ outcome }) => outcome)),
+    ...summarize(
+      'critic/score',
+      samples.map(({ outcome }) => outcome),
+    ),
     ...summarize('critic/rewards', finite(samples.map(({ reward }) => reward))),
     ...rewardTermMeans(samples),
     ...summarize('response_length', samples.map(policyTokens)),
@@ -28,7 +31,9 @@ export function rolloutMetrics(groups: readonly GeneratedGroup[]): Record<string
     'search/calls_per_rollout': searches.length / samples.length,
     'search/valid_action_ratio': 1 - invalid / Math.max(sumOf(turns), 1),
     'search/error_ratio': meanOf(searches.map(({ error }) => (error === undefined ? 0 : 1))),
-    'search/empty_result_ratio': meanOf(searches.map(({ results }) => (results.length > 0 ? 0 : 1))),
+    'search/empty_result_ratio': meanOf(
+      searches.map(({ results }) => (results.length > 0 ? 0 : 1)),
+    ),
     ...accuracyByGroup(samples),
   };
 }

@@ -82,7 +82,8 @@ export class TaskStream<T extends StreamTask> {
     state: TaskStreamState;
   }) {
     const { tasks, curriculum } = options;
-    if (tasks.length === 0) throw new ConfigError('dapo: expected at least one task, received none.');
+    if (tasks.length === 0)
+      throw new ConfigError('dapo: expected at least one task, received none.');
     const all = { name: 'all', groups: [...new Set(tasks.map(({ group }) => group))], steps: 1 };
     this.#tasks = tasks;
     this.#phases = curriculum.length > 0 ? curriculum : [all];

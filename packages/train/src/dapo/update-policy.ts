@@ -82,7 +82,9 @@ export async function updatePolicy(options: UpdateOptions): Promise<UpdateResult
     }
     const weightOf = sampleWeights(examples, recipe);
     for (const { microBatch, oldLogProbs, importance } of prepared[index] ?? []) {
-      const weights = spreadOverTokens(microBatch, weightOf).map((w, t) => w * (importance[t] ?? 1));
+      const weights = spreadOverTokens(microBatch, weightOf).map(
+        (w, t) => w * (importance[t] ?? 1),
+      );
       const advantages = spreadOverTokens(microBatch, ({ advantage }) => advantage);
       const tokens = { batch: microBatch.batch, oldLogProbs, advantages, weights };
       const loss = recipe.tokenLoss({ ...tokens, scale: 1 / labels });

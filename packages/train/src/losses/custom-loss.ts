@@ -38,7 +38,9 @@ export function customLoss(lossOf: (chunk: LossChunk) => Scalar): CustomTokenLos
       const lossWithPaths = (l: Tensor, e: Tensor): Scalar => {
         const loss = lossOf({ positions, logProbs: l as Tensor1D, entropies: e as Tensor1D });
         if (loss.shape.length !== 0) {
-          throw new ShapeError(`customLoss: expected a scalar, received (${loss.shape.join(', ')}).`);
+          throw new ShapeError(
+            `customLoss: expected a scalar, received (${loss.shape.join(', ')}).`,
+          );
         }
         // tfjs refuses gradients by an input that a loss does not use; this makes it use both.
         return add(loss, mul(0, add(sum(l), sum(e))));
@@ -48,7 +50,9 @@ export function customLoss(lossOf: (chunk: LossChunk) => Scalar): CustomTokenLos
           tensor1d(logProbs, 'float32'),
           tensor1d(entropies, 'float32'),
         ]);
-        const [dLogProbs, dEntropies] = grads.map((gradient) => new Float32Array(gradient.dataSync()));
+        const [dLogProbs, dEntropies] = grads.map(
+          (gradient) => new Float32Array(gradient.dataSync()),
+        );
         const result = {
           loss: value.dataSync()[0] ?? Number.NaN,
           dLogProbs: dLogProbs ?? new Float32Array(positions.length),

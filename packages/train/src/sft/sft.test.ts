@@ -175,7 +175,9 @@ describe('sft', () => {
       }),
     );
     const rows = readRows();
-    expect(rows.slice(0, 6).map((row) => [row['train/phase'], row['train/examples'] === 1])).toEqual([
+    expect(
+      rows.slice(0, 6).map((row) => [row['train/phase'], row['train/examples'] === 1]),
+    ).toEqual([
       ['copying', true],
       ['copying', true],
       ['mixed', true],
@@ -207,8 +209,14 @@ describe('sft', () => {
   test.each([
     [{ batchTokens: 0 }, /batchTokens/],
     [{ microBatchTokens: 4 }, /expected sequences of at most 4 tokens.*raise microBatchTokens/],
-    [{ phases: [{ name: 'empty', examples: [], steps: 1 }] }, /phase empty.*at least one example|neither/],
-    [{ phases: [{ name: 'endless', examples: countingExamples(1, 1) }] }, /phase endless.*one of steps/],
+    [
+      { phases: [{ name: 'empty', examples: [], steps: 1 }] },
+      /phase empty.*at least one example|neither/,
+    ],
+    [
+      { phases: [{ name: 'endless', examples: countingExamples(1, 1) }] },
+      /phase endless.*one of steps/,
+    ],
     [{ phases: [{ name: 'x', generate: () => [], steps: 1 }] }, /return examples, received none/],
   ])('refuses %j', async (more, message) => {
     await expect(sft(optionsFor(new BigramModel(V), more))).rejects.toThrow(message);

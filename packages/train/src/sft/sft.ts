@@ -4,12 +4,7 @@ import { InputError } from '@masksearch/core';
 import type { AdamWOptions, LanguageModel } from '@masksearch/model';
 import { sumOf } from '../numbers.ts';
 import { countLabels, countTokens, packMicroBatches, type TrainingExample } from '../packing.ts';
-import {
-  flattenSettings,
-  hashExamples,
-  hashValues,
-  type Fingerprint,
-} from '../run/fingerprint.ts';
+import { flattenSettings, hashExamples, hashValues, type Fingerprint } from '../run/fingerprint.ts';
 import type { MetricsRow } from '../run/metrics-log.ts';
 import { parseConfig } from '../run/parse-config.ts';
 import { RunJournal, type CheckpointOptions } from '../run/run-journal.ts';
@@ -45,7 +40,10 @@ export interface SftOptions extends SftConfig {
   /** Path of the metrics file (JSONL); absent = none. */
   readonly metrics?: string;
   /** Examples whose loss is measured every so many steps, without training on them. */
-  readonly validation?: { readonly examples: readonly TrainingExample[]; readonly everySteps: number };
+  readonly validation?: {
+    readonly examples: readonly TrainingExample[];
+    readonly everySteps: number;
+  };
   /** When it fires the step in progress is finished and saved, and sft returns. */
   readonly signal?: AbortSignal;
   /** Called after each step with its metrics; awaited. */
