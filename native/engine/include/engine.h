@@ -1,0 +1,158 @@
+// The engine as the addon sees it: a decoder that trains and samples over one copy of its weights.
+// Everything here is synchronous and belongs to one thread; the addon's engine thread calls it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace masksearch {
+
+// Sizes of a Qwen2 decoder. Letters as in docs: V, C, L, H, K, D, F.
+struct DecoderConfig {
+  int vocabulary_size;     // V
+  int width;               // C
+  int layers;              // L
+  int heads;               // H
+  int key_value_heads;     // K, divides H
+  int head_width;          // D, even
+  int feed_forward_width;  // F
+  double rope_theta;
+  double norm_epsilon;
+  int max_positions;
+  bool attention_bias;
+  bool tied_embeddings;
+};
+
+// T tokens in B sequences laid end to end; see PackedBatch in packages/model.
+struct Batch {
+  const int32_t* tokens;     // (T)
+  const int32_t* offsets;    // (B + 1)
+  const uint8_t* loss_mask;  // (T) 1 = token t is a label, predicted from t - 1
+  int token_count;           // T
+  int sequence_count;        // B
+};
+
+// Gradient of any loss of (log-probability, entropy) at n labelled tokens. Returns the loss.
+using ChunkLoss = std::function<double(int n, const int32_t* positions, const float* log_probs,
+                                       const float* entropies, float* d_log_probs,
+                                       float* d_entropies)>;
+
+enum class LossKind { cross_entropy, dapo, custom };
+
+// See TokenLoss in packages/model for the formulas. Unused pointers are null.
+struct TokenLoss {
+  LossKind kind;
+  double scale = 0;
+  const float* weights = nullptr;             // (T) cross_entropy
+  const float* old_log_probs = nullptr;       // (T) dapo
+  const float* advantages = nullptr;          // (T) dapo
+  const float* importance_weights = nullptr;  // (T) dapo
+  double clip_low = 0;
+  double clip_high = 0;
+  double dual_clip = 0;            // 0 = off
+  double entropy_coefficient = 0;  // 0 = off
+  ChunkLoss custom;
+};
+
+struct AccumulateResult {
+  double loss = 0;
+  int64_t clipped_low = 0;
+  int64_t clipped_high = 0;
+};
+
+struct AdamW {
+  double learning_rate;
+  double beta1 = 0.9;
+  double beta2 = 0.95;
+  double epsilon = 1e-8;
+  double weight_decay = 0;       // matrices of the layers only
+  double max_gradient_norm = 0;  // 0 = no clipping
+};
+
+// One named parameter inside the arenas; names and shapes are Hugging Face's.
+struct Parameter {
+  std::string name;
+  std::vector<int> shape;
+  size_t offset;  // floats from the start of each arena
+  size_t count;
+  bool decayed;
+};
+
+struct GenerateRequest {
+  int max_tokens;
+  std::vector<std::vector<int32_t>> stop;
+  float temperature;  // 0 = greedy
+  uint32_t turn;
+};
+
+enum class GenerateEnd { stop, length, context_full, cancelled };
+
+struct Generated {
+  int sequence;
+  std::vector<int32_t> tokens;
+  std::vector<float> log_probs;
+  GenerateEnd end;
+};
+
+class Sampler;
+
+// Weights, gradients and moments live in four arenas of equal layout; `parameters` describes it.
+class Model {
+ public:
+  Model(const DecoderConfig& config, int threads);
+  ~Model();
+
+  const DecoderConfig& config() const;
+  const std::vector<Parameter>& parameters() const;
+  float* weights();
+  float* gradients();
+  float* first_moments();
+  float* second_moments();
+  size_t parameter_count() const;
+
+  // Forward and backward; gradients +=. log_probs and entropies: (T), 0 where not labelled.
+  AccumulateResult accumulate(const Batch& batch, const TokenLoss& loss, float* log_probs,
+                              float* entropies);
+  void score(const Batch& batch, float* log_probs, float* entropies);
+  // Clips, updates, zeroes the gradients, counts a step. Returns the norm before clipping.
+  double step(const AdamW& options);
+
+  int64_t version() const;
+  void set_version(int64_t version);
+  // e.g. "cpu avx512 2 threads"
+  std::string device() const;
+
+ private:
+  friend class Sampler;
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// Continuous batching with one KV cache per sequence, kept between turns.
+class Sampler {
+ public:
+  Sampler(Model& model, int max_sequences, int max_context_tokens);
+  ~Sampler();
+
+  // Returns a handle. The random number at a token depends on (key, turn, position) alone.
+  int open(const int32_t* tokens, int count, uint32_t key0, uint32_t key1);
+  void append(int sequence, const int32_t* tokens, int count);
+  int length(int sequence) const;
+  // Queues a turn; `step` works on it from then on.
+  void generate(int sequence, const GenerateRequest& request);
+  void cancel(int sequence);
+  void close(int sequence);
+  // Reads pending tokens and samples one token for each running sequence (at most max_sequences
+  // at once). Turns that ended are appended to `finished`. False when there was nothing to do.
+  bool step(std::vector<Generated>* finished);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace masksearch

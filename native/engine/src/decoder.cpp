@@ -1,0 +1,236 @@
+// The decoder's forward pass.
+#include "decoder.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+namespace masksearch {
+
+namespace {
+constexpr int kTaskRows = 56;  // query rows per attention task, four register tiles
+constexpr int kRowGrain = 14;  // rows of a register tile
+}  // namespace
+
+void Rows::clear() {
+  count = 0;
+  longest = 0;
+  tokens.clear();
+  positions.clear();
+  segments.clear();
+  tasks.clear();
+}
+
+void Rows::add(const int32_t* first_token, int token_count, int position) {
+  segments.push_back({count, token_count, position});
+  for (int t = 0; t < token_count; t++) {
+    tokens.push_back(first_token[t]);
+    positions.push_back(position + t);
+  }
+  count += token_count;
+  longest = std::max(longest, position + token_count);
+}
+
+void Rows::plan(const DecoderConfig& config) {
+  tasks.clear();
+  for (int s = 0; s < int(segments.size()); s++) {
+    const int rows = segments[s].count;
+    const int heads = rows == 1 ? config.key_value_heads : config.heads;
+    for (int first = 0; first < rows; first += kTaskRows)
+      for (int head = 0; head < heads; head++)
+        tasks.push_back({s, first, std::min(kTaskRows, rows - first), head});
+  }
+  const auto cost = [&](const AttentionTask& t) {
+    return int64_t(t.rows) * (segments[t.segment].position + t.first + t.rows);
+  };
+  std::stable_sort(tasks.begin(), tasks.end(), [&](const AttentionTask& a, const AttentionTask& b) {
+    return cost(a) > cost(b);
+  });
+}
+
+Decoder::Decoder(const DecoderConfig& c, int threads)
+    : config(c),
+      layout(c),
+      kernels(default_kernels()),
+      pool(threads),
+      weights(layout.count),
+      gradients(layout.count),
+      first_moments(layout.count),
+      second_moments(layout.count),
+      packed_(size_t(c.layers)),
+      attention_scratch_(size_t(threads)),
+      packing_(size_t(threads)) {}
+
+void Decoder::prepare(int positions, bool backward) {
+  extend_rotary_table(positions);
+  if (forward_epoch_ != weights_epoch) pack_forward();
+  if (backward && backward_epoch_ != weights_epoch) pack_backward();
+}
+
+// Frequencies and angles in float64: theta^(-2i/D) * position.
+void Decoder::extend_rotary_table(int positions) {
+  if (positions <= rotary_rows_) return;
+  const int rows = std::min(config.max_positions, std::max(positions, 2 * rotary_rows_));
+  const int half = config.head_width / 2;
+  float* table = rotary_.reserve(size_t(rows) * config.head_width);
+  for (int p = 0; p < rows; p++)
+    for (int i = 0; i < half; i++) {
+      const double frequency = std::pow(config.rope_theta, -2.0 * i / config.head_width);
+      table[size_t(p) * config.head_width + i] = float(std::cos(p * frequency));
+      table[size_t(p) * config.head_width + half + i] = float(std::sin(p * frequency));
+    }
+  rotary_rows_ = rows;
+}
+
+void Decoder::pack_forward() {
+  const auto pack = [&](int n, int k, size_t from, Buffer& to) {
+    float* out = to.reserve(packed_floats(n, k));
+    pool.run_ranges(panels(n), 1, [&](int first, int last, int) {
+      kernels.pack_transposed(n, k, weight(from), out, first, last);
+    });
+  };
+  for (int l = 0; l < config.layers; l++) {
+    pack(qkv_width(), config.width, layout.layers[l].qkv, packed_[l].qkv);
+    pack(config.width, attention_width(), layout.layers[l].output, packed_[l].output);
+    pack(2 * config.feed_forward_width, config.width, layout.layers[l].gate_up,
+         packed_[l].gate_up);
+    pack(config.width, config.feed_forward_width, layout.layers[l].down, packed_[l].down);
+  }
+  pack(config.vocabulary_size, config.width, layout.head, packed_head_);
+  forward_epoch_ = weights_epoch;
+}
+
+void Decoder::reserve_scratch(const Rows& rows, bool backward) {
+  const size_t n = size_t(rows.count);
+  hidden_.reserve(n * config.width);
+  product_.reserve(n * config.feed_forward_width);
+  reserve_each(&attention_scratch_, attention_scratch(std::max(kTaskRows, config.heads),
+                                                      rows.longest));
+  if (!backward) return;
+  reserve_each(&attention_scratch_, attention_backward_scratch(rows.longest));
+  d_hidden_.reserve(n * config.width);
+  d_product_.reserve(n * config.feed_forward_width);
+  d_attention_.reserve(n * attention_width());
+  d_qkv_.reserve(n * qkv_width());
+}
+
+void Decoder::linear(int m, int n, int k, const float* a, const float* packed, const float* init,
+                     int init_row, float* c) {
+  const auto part = [&](int row, int rows, int column, int columns) {
+    const size_t at = size_t(row) * n + column;
+    const float* start =
+        init == nullptr ? nullptr : init + size_t(row) * init_row + column;
+    kernels.matmul({rows, columns, k, a + size_t(row) * k, k, packed + size_t(column) * k, kPanel,
+                    ptrdiff_t(kPanel) * k, start, init_row, c + at, n});
+  };
+  if (m >= 2 * kRowGrain * pool.threads()) {
+    pool.run_ranges(m, kRowGrain, [&](int first, int last, int) { part(first, last - first, 0, n); });
+  } else {
+    pool.run_ranges(n, 4 * kPanel,
+                    [&](int first, int last, int) { part(0, m, first, last - first); });
+  }
+}
+
+void Decoder::norm(int rows, const float* x, size_t weight_offset, float* out, float* rstd) {
+  const float* w = weight(weight_offset);
+  pool.run_ranges(rows, 32, [&](int first, int last, int) {
+    kernels.rms_norm(last - first, config.width, x + size_t(first) * config.width, w,
+                     float(config.norm_epsilon), out + size_t(first) * config.width,
+                     rstd == nullptr ? nullptr : rstd + first);
+  });
+}
+
+void Decoder::rotate(const Rows& rows, float* qkv, float direction) {
+  pool.run_ranges(rows.count, 32, [&](int first, int last, int) {
+    kernels.rope(last - first, config.heads + config.key_value_heads, config.head_width,
+                 qkv + size_t(first) * qkv_width(), qkv_width(), rows.positions.data() + first,
+                 rotary_.data(), direction);
+  });
+}
+
+void Decoder::embed(const Rows& rows, float* x) {
+  for (int t = 0; t < rows.count; t++)
+    std::memcpy(x + size_t(t) * config.width,
+                weight(layout.embedding) + size_t(rows.tokens[t]) * config.width,
+                sizeof(float) * size_t(config.width));
+}
+
+void Decoder::store_key_values(const Rows& rows, const float* qkv, const KeyValues* cache) {
+  const int D = config.head_width;
+  const int K = config.key_value_heads;
+  const int ld = qkv_width();
+  pool.run(int(rows.segments.size()) * K, [&](int task, int) {
+    const Segment& s = rows.segments[task / K];
+    const KeyValues& to = cache[task / K];
+    const int head = task % K;
+    const float* keys = qkv + size_t(s.row) * ld + size_t(config.heads + head) * D;
+    kernels.store_key_tiles(s.count, s.position, D, keys, ld, to.keys + head * to.head_floats);
+    float* values = to.values + head * to.head_floats + size_t(s.position) * D;
+    for (int r = 0; r < s.count; r++)
+      std::memcpy(values + size_t(r) * D, keys + size_t(K) * D + size_t(r) * ld, sizeof(float) * D);
+  });
+}
+
+void Decoder::attend(const Rows& rows, const LayerActivations& a, const KeyValues* cache) {
+  const int D = config.head_width;
+  const int group = config.heads / config.key_value_heads;
+  const int width = attention_width();
+  pool.run(int(rows.tasks.size()), [&](int index, int worker) {
+    const AttentionTask& task = rows.tasks[index];
+    const Segment& s = rows.segments[task.segment];
+    const KeyValues& kv = cache[task.segment];
+    // One row: its query heads of one key/value head are the rows. They see the same keys.
+    const bool single = s.count == 1;
+    const int head = single ? task.head * group : task.head;
+    const size_t kv_head = size_t(head / group);
+    const size_t row = size_t(s.row) + task.first;
+    Attention g;
+    g.rows = single ? group : task.rows;
+    g.first_length = s.position + task.first + 1;
+    g.length_step = single ? 0 : 1;
+    g.head_width = D;
+    g.queries = a.qkv + row * qkv_width() + size_t(head) * D;
+    g.query_row = single ? D : qkv_width();
+    g.keys = kv.keys + kv_head * kv.head_floats;
+    g.values = kv.values + kv_head * kv.head_floats;
+    g.out = a.attention + row * width + size_t(head) * D;
+    g.out_row = single ? D : width;
+    g.log_sums = a.log_sums == nullptr ? nullptr : a.log_sums + size_t(head) * rows.count + row;
+    g.log_sums_row = single ? rows.count : 1;
+    g.scratch = attention_scratch_[worker].data();
+    kernels.attention(g);
+  });
+}
+
+void Decoder::layer_forward(int layer, const Rows& rows, const LayerActivations& a,
+                            const KeyValues* cache, float* x_out) {
+  const LayerLayout& at = layout.layers[layer];
+  const PackedLayer& packed = packed_[layer];
+  const int n = rows.count;
+  const int C = config.width;
+  const int F = config.feed_forward_width;
+  norm(n, a.x, at.input_norm, hidden_.data(), a.rstd_in);
+  linear(n, qkv_width(), C, hidden_.data(), packed.qkv.data(),
+         config.attention_bias ? weight(at.qkv_bias) : nullptr, 0, a.qkv);
+  rotate(rows, a.qkv, 1);
+  store_key_values(rows, a.qkv, cache);
+  attend(rows, a, cache);
+  linear(n, C, attention_width(), a.attention, packed.output.data(), a.x, C, a.x_mid);
+  norm(n, a.x_mid, at.post_norm, hidden_.data(), a.rstd_post);
+  linear(n, 2 * F, C, hidden_.data(), packed.gate_up.data(), nullptr, 0, a.gate_up);
+  pool.run_ranges(n, 32, [&](int first, int last, int) {
+    kernels.swiglu(last - first, F, a.gate_up + size_t(first) * 2 * F,
+                   product_.data() + size_t(first) * F);
+  });
+  linear(n, C, F, product_.data(), packed.down.data(), a.x_mid, C, x_out);
+}
+
+void Decoder::final_norm(int rows, const float* x, float* out, float* rstd) {
+  norm(rows, x, layout.final_norm, out, rstd);
+}
+
+void Decoder::logits(int rows, const float* h, float* out) {
+  linear(rows, config.vocabulary_size, config.width, h, packed_head_.data(), nullptr, 0, out);
+}
+
+}  // namespace masksearch

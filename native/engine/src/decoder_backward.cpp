@@ -1,0 +1,166 @@
+// The decoder's backward pass. Gradients of weights are one chain over tokens per element.
+#include <algorithm>
+
+#include "decoder.h"
+
+namespace masksearch {
+
+void Decoder::pack_backward() {
+  const auto pack = [&](int n, int k, size_t from, Buffer& to) {
+    float* out = to.reserve(packed_floats(k, n));
+    pool.run_ranges(panels(k), 1, [&](int first, int last, int) {
+      kernels.pack(k, n, weight(from), out, first, last);
+    });
+  };
+  for (int l = 0; l < config.layers; l++) {
+    pack(qkv_width(), config.width, layout.layers[l].qkv, packed_[l].qkv_back);
+    pack(config.width, attention_width(), layout.layers[l].output, packed_[l].output_back);
+    pack(2 * config.feed_forward_width, config.width, layout.layers[l].gate_up,
+         packed_[l].gate_up_back);
+    pack(config.width, config.feed_forward_width, layout.layers[l].down, packed_[l].down_back);
+  }
+  pack(config.vocabulary_size, config.width, layout.head, packed_head_back_);
+  backward_epoch_ = weights_epoch;
+}
+
+void Decoder::linear_weight(int m, int n, int k, const float* dy, const float* x, float* dw) {
+  constexpr int kTokens = 256;
+  pool.run_ranges(n, 14, [&](int first, int last, int worker) {
+    float* packed = packing_[worker].reserve(packed_floats(k, kTokens));
+    for (int t = 0; t < m; t += kTokens) {
+      const int tokens = std::min(kTokens, m - t);
+      kernels.pack(k, tokens, x + size_t(t) * k, packed, 0, panels(k));
+      float* c = dw + size_t(first) * k;
+      kernels.matmul_transposed({last - first, k, tokens, dy + size_t(t) * n + first, n, packed,
+                                 kPanel, ptrdiff_t(kPanel) * tokens, c, k, c, k});
+    }
+  });
+}
+
+void Decoder::norm_backward(int rows, const float* dh, const float* x, size_t weight_offset,
+                            const float* rstd, float* dx) {
+  const int C = config.width;
+  pool.run_ranges(C, 16, [&](int first, int last, int) {
+    kernels.rms_norm_weight(rows, C, dh, x, rstd, gradient(weight_offset), first, last);
+  });
+  pool.run_ranges(rows, 32, [&](int first, int last, int) {
+    const size_t at = size_t(first) * C;
+    kernels.rms_norm_backward(last - first, C, dh + at, x + at, weight(weight_offset), rstd + first,
+                              dx + at);
+  });
+}
+
+void Decoder::attend_backward(const Rows& rows, const LayerActivations& a, const KeyValues* cache,
+                              const float* d_attention, float* d_qkv) {
+  const int D = config.head_width;
+  const int K = config.key_value_heads;
+  const int group = config.heads / K;
+  const size_t ld = size_t(qkv_width());
+  const size_t width = size_t(attention_width());
+  pool.run(int(rows.segments.size()) * K, [&](int task, int worker) {
+    const Segment& s = rows.segments[task / K];
+    const KeyValues& tiles = cache[task / K];
+    const int head = task % K;
+    const size_t key_column = size_t(config.heads + head) * D;
+    const size_t value_column = key_column + size_t(K) * D;
+    const float* base = a.qkv + size_t(s.row) * ld;
+    float* d_base = d_qkv + size_t(s.row) * ld;
+    float* key_tiles = tiles.keys + head * tiles.head_floats;
+    float* value_tiles = tiles.values + head * tiles.head_floats;
+    kernels.store_key_tiles(s.count, 0, D, base + key_column, ptrdiff_t(ld), key_tiles);
+    kernels.store_key_tiles(s.count, 0, D, base + value_column, ptrdiff_t(ld), value_tiles);
+    for (int r = 0; r < s.count; r++) {
+      std::fill_n(d_base + r * ld + key_column, D, 0.0f);
+      std::fill_n(d_base + r * ld + value_column, D, 0.0f);
+    }
+    AttentionBackward g;
+    g.length = s.count;
+    g.head_width = D;
+    g.group = group;
+    g.queries = base + size_t(head) * group * D;
+    g.key_rows = base + key_column;
+    g.qkv_row = ptrdiff_t(ld);
+    g.key_tiles = key_tiles;
+    g.value_tiles = value_tiles;
+    g.out = a.attention + size_t(s.row) * width + size_t(head) * group * D;
+    g.d_out = d_attention + size_t(s.row) * width + size_t(head) * group * D;
+    g.out_row = ptrdiff_t(width);
+    g.log_sums = a.log_sums + size_t(head) * group * rows.count + s.row;
+    g.log_sums_row = rows.count;
+    g.d_queries = d_base + size_t(head) * group * D;
+    g.d_keys = d_base + key_column;
+    g.d_values = d_base + value_column;
+    g.d_qkv_row = ptrdiff_t(ld);
+    g.scratch = attention_scratch_[worker].data();
+    kernels.attention_backward(g);
+  });
+}
+
+void Decoder::layer_backward(int layer, const Rows& rows, const LayerActivations& a,
+                             const KeyValues* cache, float* dx) {
+  const LayerLayout& at = layout.layers[layer];
+  const PackedLayer& packed = packed_[layer];
+  const int n = rows.count;
+  const int C = config.width;
+  const int F = config.feed_forward_width;
+  const auto normed_again = [&](const float* x, size_t weight_offset, const float* rstd) {
+    pool.run_ranges(n, 32, [&](int first, int last, int) {
+      kernels.rms_norm_again(last - first, C, x + size_t(first) * C, weight(weight_offset),
+                             rstd + first, hidden_.data() + size_t(first) * C);
+    });
+  };
+
+  linear(n, F, C, dx, packed.down_back.data(), nullptr, 0, d_product_.data());
+  pool.run_ranges(n, 32, [&](int first, int last, int) {
+    const size_t row = size_t(first) * F;
+    kernels.swiglu_backward(last - first, F, d_product_.data() + row, a.gate_up + 2 * row,
+                            product_.data() + row);
+  });
+  linear_weight(n, C, F, dx, product_.data(), gradient(at.down));
+  normed_again(a.x_mid, at.post_norm, a.rstd_post);
+  linear_weight(n, 2 * F, C, a.gate_up, hidden_.data(), gradient(at.gate_up));
+  linear(n, C, 2 * F, a.gate_up, packed.gate_up_back.data(), nullptr, 0, d_hidden_.data());
+  norm_backward(n, d_hidden_.data(), a.x_mid, at.post_norm, a.rstd_post, dx);
+
+  linear(n, attention_width(), C, dx, packed.output_back.data(), nullptr, 0, d_attention_.data());
+  linear_weight(n, C, attention_width(), dx, a.attention, gradient(at.output));
+  attend_backward(rows, a, cache, d_attention_.data(), d_qkv_.data());
+  rotate(rows, d_qkv_.data(), -1);
+  if (config.attention_bias)
+    pool.run_ranges(qkv_width(), 16, [&](int first, int last, int) {
+      kernels.column_sums(n, d_qkv_.data(), qkv_width(), gradient(at.qkv_bias), first, last);
+    });
+  normed_again(a.x, at.input_norm, a.rstd_in);
+  linear_weight(n, qkv_width(), C, d_qkv_.data(), hidden_.data(), gradient(at.qkv));
+  linear(n, C, qkv_width(), d_qkv_.data(), packed.qkv_back.data(), nullptr, 0, d_hidden_.data());
+  norm_backward(n, d_hidden_.data(), a.x, at.input_norm, a.rstd_in, dx);
+}
+
+// Each thread owns a range of the vocabulary and adds its tokens in order.
+void Decoder::embed_backward(const Rows& rows, const float* dx) {
+  const size_t C = size_t(config.width);
+  const int pieces = pool.threads();
+  pool.run(pieces, [&](int piece, int) {
+    const int first = int(int64_t(config.vocabulary_size) * piece / pieces);
+    const int last = int(int64_t(config.vocabulary_size) * (piece + 1) / pieces);
+    for (int t = 0; t < rows.count; t++) {
+      const int token = rows.tokens[t];
+      if (token >= first && token < last)
+        kernels.add(C, gradient(layout.embedding) + size_t(token) * C, dx + size_t(t) * C);
+    }
+  });
+}
+
+void Decoder::logits_backward(int rows, const float* d_logits, const float* h, float* dh) {
+  linear_weight(rows, config.vocabulary_size, config.width, d_logits, h, gradient(layout.head));
+  linear(rows, config.width, config.vocabulary_size, d_logits, packed_head_back_.data(), nullptr, 0,
+         dh);
+}
+
+void Decoder::final_norm_backward(int rows, const float* dh, const float* x, const float* rstd,
+                                  float* dx) {
+  std::fill_n(dx, size_t(rows) * config.width, 0.0f);
+  norm_backward(rows, dh, x, layout.final_norm, rstd, dx);
+}
+
+}  // namespace masksearch

@@ -1,0 +1,219 @@
+// The public Model: accumulate, score and step over a packed batch.
+#include "engine.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "engine_impl.h"
+#include "validate.h"
+
+namespace masksearch {
+
+namespace {
+
+// Sequences that go through the layers together; bounds activations without changing any result,
+// as every sum over tokens goes on where the pass before ended.
+constexpr int kPassTokens = 2048;
+
+// Calls body(first, last) over runs of sequences of at most kPassTokens (or one long sequence).
+template <class Body>
+void for_passes(const Batch& batch, const Body& body) {
+  int first = 0;
+  for (int s = 1; s <= batch.sequence_count; s++) {
+    if (s < batch.sequence_count &&
+        batch.offsets[s + 1] - batch.offsets[first] <= kPassTokens)
+      continue;
+    body(first, s);
+    first = s;
+  }
+}
+
+DecoderConfig checked(const DecoderConfig& config, int threads) {
+  check_config(config, threads);
+  return config;
+}
+
+}  // namespace
+
+void Model::Impl::gather(const Batch& batch, int first, int last) {
+  rows.clear();
+  labels.clear();
+  for (int s = first; s < last; s++)
+    rows.add(batch.tokens + batch.offsets[s], batch.offsets[s + 1] - batch.offsets[s], 0);
+  rows.plan(decoder.config);
+  for (int t = batch.offsets[first]; t < batch.offsets[last]; t++)
+    if (batch.loss_mask[t] != 0) labels.push_back(t);
+}
+
+void Model::Impl::reserve_activations(bool keep_all) {
+  const DecoderConfig& c = decoder.config;
+  const size_t n = size_t(rows.count);
+  const size_t count = keep_all ? size_t(c.layers) : 1;
+  if (layers.size() < count) layers.resize(count);
+  for (size_t l = 0; l < count; l++) {
+    Layer& layer = layers[l];
+    layer.x.reserve(n * c.width);
+    layer.rstd_in.reserve(n);
+    layer.qkv.reserve(n * decoder.qkv_width());
+    layer.attention.reserve(n * decoder.attention_width());
+    layer.log_sums.reserve(n * c.heads);
+    layer.x_mid.reserve(n * c.width);
+    layer.rstd_post.reserve(n);
+    layer.gate_up.reserve(n * 2 * c.feed_forward_width);
+  }
+  last_x.reserve(n * c.width);
+  if (keep_all) dx.reserve(n * c.width);
+
+  size_t floats = 0;
+  for (const Segment& s : rows.segments)
+    floats += size_t(panels(s.count)) * kPanel * c.head_width * c.key_value_heads * 2;
+  float* at = key_values.reserve(floats);
+  cache.clear();
+  for (const Segment& s : rows.segments) {
+    const size_t head_floats = size_t(panels(s.count)) * kPanel * c.head_width;
+    cache.push_back({at, at + head_floats * c.key_value_heads, head_floats});
+    at += head_floats * c.key_value_heads * 2;
+  }
+}
+
+LayerActivations Model::Impl::activations(int layer) const {
+  const Layer& l = layers[layer];
+  return {l.x.data(),        l.rstd_in.data(), l.qkv.data(),       l.attention.data(),
+          l.log_sums.data(), l.x_mid.data(),   l.rstd_post.data(), l.gate_up.data()};
+}
+
+float* Model::Impl::forward(bool keep_all) {
+  reserve_activations(keep_all);
+  decoder.reserve_scratch(rows, keep_all);
+  decoder.embed(rows, layers[0].x.data());
+  const int last = decoder.config.layers - 1;
+  for (int l = 0; l <= last; l++) {
+    const LayerActivations a = activations(keep_all ? l : 0);
+    float* out = !keep_all ? a.x : l == last ? last_x.data() : layers[l + 1].x.data();
+    decoder.layer_forward(l, rows, a, cache.data(), out);
+  }
+  return keep_all ? last_x.data() : layers[0].x.data();
+}
+
+void Model::Impl::backward(float* d) {
+  for (int l = decoder.config.layers - 1; l >= 0; l--)
+    decoder.layer_backward(l, rows, activations(l), cache.data(), d);
+  decoder.embed_backward(rows, d);
+}
+
+Model::Model(const DecoderConfig& config, int threads)
+    : impl_(std::make_unique<Impl>(checked(config, threads), threads)) {}
+
+Model::~Model() = default;
+
+const DecoderConfig& Model::config() const { return impl_->decoder.config; }
+const std::vector<Parameter>& Model::parameters() const { return impl_->decoder.layout.parameters; }
+float* Model::weights() {
+  impl_->decoder.weights_epoch++;
+  return impl_->decoder.weights.data();
+}
+float* Model::gradients() { return impl_->decoder.gradients.data(); }
+float* Model::first_moments() { return impl_->decoder.first_moments.data(); }
+float* Model::second_moments() { return impl_->decoder.second_moments.data(); }
+size_t Model::parameter_count() const { return impl_->decoder.layout.count; }
+int64_t Model::version() const { return impl_->version; }
+
+void Model::set_version(int64_t version) {
+  if (version < 0)
+    reject("set_version: expected a version >= 0, received " + std::to_string(version));
+  impl_->version = version;
+  impl_->cache_epoch++;
+  impl_->decoder.weights_epoch++;
+}
+
+std::string Model::device() const {
+  const int threads = impl_->decoder.pool.threads();
+  return std::string("cpu ") + impl_->decoder.kernels.name + " " + std::to_string(threads) +
+         (threads == 1 ? " thread" : " threads");
+}
+
+AccumulateResult Model::accumulate(const Batch& batch, const TokenLoss& loss, float* log_probs,
+                                   float* entropies) {
+  check_batch("accumulate", config(), batch);
+  check_loss(loss);
+  std::fill_n(log_probs, batch.token_count, 0.0f);
+  std::fill_n(entropies, batch.token_count, 0.0f);
+  AccumulateResult result;
+  impl_->decoder.weights_epoch++;
+  for_passes(batch, [&](int first, int last) {
+    Impl& m = *impl_;
+    m.gather(batch, first, last);
+    if (m.labels.empty()) return;
+    m.decoder.prepare(m.rows.longest, true);
+    const float* x = m.forward(true);
+    m.head.accumulate(m.labels, batch.offsets[first], m.rows.count, batch.tokens, x, loss,
+                      log_probs, entropies, m.dx.data(), &result);
+    m.backward(m.dx.data());
+  });
+  return result;
+}
+
+void Model::score(const Batch& batch, float* log_probs, float* entropies) {
+  check_batch("score", config(), batch);
+  std::fill_n(log_probs, batch.token_count, 0.0f);
+  std::fill_n(entropies, batch.token_count, 0.0f);
+  impl_->decoder.weights_epoch++;
+  for_passes(batch, [&](int first, int last) {
+    Impl& m = *impl_;
+    m.gather(batch, first, last);
+    if (m.labels.empty()) return;
+    m.decoder.prepare(m.rows.longest, false);
+    const float* x = m.forward(false);
+    m.head.score(m.labels, batch.offsets[first], batch.tokens, x, log_probs, entropies);
+  });
+}
+
+double Model::step(const AdamW& options) {
+  check_adamw(options);
+  Impl& m = *impl_;
+  const Kernels& kernels = m.decoder.kernels;
+  const size_t count = parameter_count();
+  constexpr size_t kPiece = 1 << 16;  // fixed pieces, added in order
+  const int pieces = int((count + kPiece - 1) / kPiece);
+  std::vector<double> squares(size_t(pieces), 0.0);
+  m.decoder.pool.run(pieces, [&](int piece, int) {
+    const size_t first = size_t(piece) * kPiece;
+    squares[piece] =
+        kernels.sum_of_squares(std::min(kPiece, count - first), m.decoder.gradients.data() + first);
+  });
+  double sum = 0;
+  for (double square : squares) sum += square;
+  const double norm = std::sqrt(sum);
+  if (!std::isfinite(norm))
+    throw std::runtime_error(
+        "step: expected finite gradients, received a gradient norm of " + std::to_string(norm) +
+        "; weights are unchanged, lower the learning rate or look for the batch that caused it");
+
+  const double steps = double(m.version + 1);
+  AdamWStep s;
+  s.learning_rate = float(options.learning_rate);
+  s.beta1 = float(options.beta1);
+  s.beta2 = float(options.beta2);
+  s.epsilon = float(options.epsilon);
+  s.gradient_scale = options.max_gradient_norm > 0
+                         ? float(std::min(1.0, options.max_gradient_norm / (norm + 1e-6)))
+                         : 1.0f;
+  s.first_correction = float(1 / (1 - std::pow(options.beta1, steps)));
+  s.second_root_correction = float(1 / std::sqrt(1 - std::pow(options.beta2, steps)));
+  const std::vector<Parameter>& all = parameters();
+  m.decoder.pool.run(int(all.size()), [&](int p, int) {
+    AdamWStep mine = s;
+    mine.decay = all[p].decayed ? float(options.weight_decay) : 0.0f;
+    const size_t at = all[p].offset;
+    kernels.adamw(all[p].count, mine, m.decoder.weights.data() + at,
+                  m.decoder.gradients.data() + at, m.decoder.first_moments.data() + at,
+                  m.decoder.second_moments.data() + at);
+  });
+  m.version++;
+  m.cache_epoch++;
+  m.decoder.weights_epoch++;
+  return norm;
+}
+
+}  // namespace masksearch

@@ -1,0 +1,37 @@
+// What a Model holds; shared with the sampler.
+#pragma once
+
+#include "decoder.h"
+#include "engine.h"
+#include "loss_head.h"
+
+namespace masksearch {
+
+struct Model::Impl {
+  Impl(const DecoderConfig& config, int threads) : decoder(config, threads), head(&decoder) {}
+
+  // Sequences [first, last) of the batch as rows with empty caches, and their labelled tokens.
+  void gather(const Batch& batch, int first, int last);
+  void reserve_activations(bool keep_all);
+  LayerActivations activations(int layer) const;
+  // Runs the layers; returns the last output (N, C). keep_all: for a backward pass.
+  float* forward(bool keep_all);
+  void backward(float* dx);
+
+  Decoder decoder;
+  LossHead head;
+  int64_t version = 0;
+  int64_t cache_epoch = 0;  // grows whenever cached keys and values become stale
+
+  Rows rows;
+  std::vector<int32_t> labels;
+  std::vector<KeyValues> cache;
+  Buffer key_values;
+  struct Layer {
+    Buffer x, rstd_in, qkv, attention, log_sums, x_mid, rstd_post, gate_up;
+  };
+  std::vector<Layer> layers;  // one where nothing is kept
+  Buffer last_x, dx;
+};
+
+}  // namespace masksearch

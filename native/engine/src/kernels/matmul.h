@@ -1,0 +1,179 @@
+// Matrix products: register tiles of rows x 16-lane columns, blocked for the caches. Blocks of the
+// summed index continue the chain from memory, so no blocking changes a result.
+
+#if defined(__AVX512F__)
+constexpr int kTileRows = 14;    // 14 x 2 accumulators of 32 registers
+constexpr int kTileVectors = 2;
+constexpr int wide_vectors(int rows) { return rows <= 3 ? 8 : rows <= 6 ? 4 : 2; }
+#elif defined(__AVX2__)
+constexpr int kTileRows = 6;     // 6 x 2 accumulators of 16 registers
+constexpr int kTileVectors = 1;
+constexpr int wide_vectors(int rows) { return rows == 1 ? 4 : rows <= 3 ? 2 : 1; }
+#else
+constexpr int kTileRows = 4;
+constexpr int kTileVectors = 1;
+constexpr int wide_vectors(int) { return 1; }
+#endif
+
+constexpr int kDepth = 256;      // summed index per block: a panel of b is 32 kB, in L1
+constexpr int kRowsInCache = 12 * kTileRows;
+
+struct Tile {
+  int k;
+  const float* a;
+  ptrdiff_t a_row;
+  const float* b;
+  ptrdiff_t b_row;
+  ptrdiff_t b_panel;
+  const float* init;
+  ptrdiff_t init_row;
+  float* c;
+  ptrdiff_t c_row;
+  int last_lanes;  // valid lanes of the last vector
+};
+
+// R rows by N vectors. A is (m, k), or (k, m) where Transposed.
+template <bool Transposed, int R, int N>
+void tile(const Tile& t) {
+  F16 sums[R][N];
+  const float* init = t.init;
+  if (init == nullptr) {
+    for (int i = 0; i < R; i++)
+      for (int v = 0; v < N; v++) sums[i][v] = all(0);
+  } else {
+    for (int i = 0; i < R; i++, init += t.init_row) {
+      for (int v = 0; v < N - 1; v++) sums[i][v] = load(init + v * 16);
+      sums[i][N - 1] = load(init + (N - 1) * 16, t.last_lanes);
+    }
+  }
+  const float* b = t.b;
+  const float* a[(R + 2) / 3];  // one pointer for three rows: base, base + row, base + 2 row
+  for (int i = 0; i < R; i += 3) a[i / 3] = t.a + (Transposed ? i : i * t.a_row);
+  const ptrdiff_t a_row = t.a_row;
+  for (int k = 0; k < t.k; k++) {
+    F16 columns[N];
+    for (int v = 0; v < N; v++) columns[v] = load(b + (v / 2) * t.b_panel + (v % 2) * 16);
+    b += t.b_row;
+    for (int i = 0; i < R; i++) {
+      const F16 row = all(Transposed ? a[i / 3][i % 3] : a[i / 3][(i % 3) * a_row]);
+      for (int v = 0; v < N; v++) sums[i][v] = fma(row, columns[v], sums[i][v]);
+    }
+    for (int i = 0; i < R; i += 3) a[i / 3] += Transposed ? a_row : 1;
+  }
+  float* c = t.c;
+  for (int i = 0; i < R; i++, c += t.c_row) {
+    for (int v = 0; v < N - 1; v++) store(c + v * 16, sums[i][v]);
+    store(c + (N - 1) * 16, sums[i][N - 1], t.last_lanes);
+  }
+}
+
+using TileFunction = void (*)(const Tile&);
+
+constexpr int most_rows(int vectors) {
+  int rows = kTileRows;
+  while (rows > 1 && vectors > kTileVectors && wide_vectors(rows) < vectors) rows--;
+  return rows;
+}
+
+template <bool Transposed, int N, int... Rows>
+TileFunction pick_tile(int rows, std::integer_sequence<int, Rows...>) {
+  static constexpr TileFunction functions[] = {tile<Transposed, Rows + 1, N>...};
+  return functions[rows - 1];
+}
+
+template <bool Transposed, int N>
+TileFunction pick_tile(int rows) {
+  return pick_tile<Transposed, N>(rows, std::make_integer_sequence<int, most_rows(N)>());
+}
+
+template <bool Transposed>
+TileFunction pick_tile(int rows, int vectors) {
+  constexpr int widest = wide_vectors(1);
+  if constexpr (widest >= 8)
+    if (vectors == 8) return pick_tile<Transposed, 8>(rows);
+  if constexpr (widest >= 4)
+    if (vectors == 4) return pick_tile<Transposed, 4>(rows);
+  if constexpr (widest >= 2)
+    if (vectors == 2) return pick_tile<Transposed, 2>(rows);
+  return pick_tile<Transposed, 1>(rows);
+}
+
+// One block: all columns, the rows and the part of the summed index that fit the caches.
+template <bool Transposed>
+void matmul_block(const MatMul& g) {
+  const int blocks = (g.m + kTileRows - 1) / kTileRows;
+  const int wide = blocks == 1 ? wide_vectors(g.m) : kTileVectors;
+  for (int j = 0; j < g.n;) {
+    const int vectors_left = (g.n - j + 15) / 16;
+    int vectors = vectors_left >= wide ? wide : vectors_left >= kTileVectors ? kTileVectors : 1;
+    if (vectors == 1 && vectors_left >= 2 && wide >= 2 && j % kPanel == 0) vectors = 2;
+    Tile t;
+    t.k = g.k;
+    t.a_row = g.a_row;
+    t.b = g.b + (j / kPanel) * g.b_panel + j % kPanel;
+    t.b_row = g.b_row;
+    t.b_panel = g.b_panel;
+    t.init_row = g.init_row;
+    t.c_row = g.c_row;
+    const int columns = vectors * 16 < g.n - j ? vectors * 16 : g.n - j;
+    t.last_lanes = columns - (vectors - 1) * 16;
+    for (int block = 0; block < blocks; block++) {
+      const int i = int(int64_t(g.m) * block / blocks);
+      const int rows = int(int64_t(g.m) * (block + 1) / blocks) - i;
+      t.a = g.a + (Transposed ? i : i * g.a_row);
+      t.init = g.init == nullptr ? nullptr : g.init + i * g.init_row + j;
+      t.c = g.c + i * g.c_row + j;
+      pick_tile<Transposed>(rows, vectors)(t);
+    }
+    j += columns;
+  }
+}
+
+template <bool Transposed>
+void matmul_any(const MatMul& g) {
+  for (int i = 0; i < g.m; i += kRowsInCache) {
+    for (int k = 0; k < g.k || k == 0; k += kDepth) {
+      MatMul block = g;
+      block.m = g.m - i < kRowsInCache ? g.m - i : kRowsInCache;
+      block.k = g.k - k < kDepth ? g.k - k : kDepth;
+      block.a += Transposed ? k * g.a_row + i : i * g.a_row + k;
+      block.b += k * g.b_row;
+      block.c += i * g.c_row;
+      if (k > 0) {
+        block.init = block.c;
+        block.init_row = g.c_row;
+      } else if (g.init != nullptr) {
+        block.init += i * g.init_row;
+      }
+      matmul_block<Transposed>(block);
+    }
+  }
+}
+
+void matmul(const MatMul& g) { matmul_any<false>(g); }
+void matmul_transposed(const MatMul& g) { matmul_any<true>(g); }
+
+void pack_transposed(int n, int k, const float* w, float* packed, int first, int last) {
+  for (int panel = first; panel < last; panel++) {
+    float* to = packed + size_t(panel) * kPanel * k;
+    for (int j = 0; j < kPanel; j++) {
+      const int column = panel * kPanel + j;
+      const float* from = w + size_t(column) * k;
+      for (int i = 0; i < k; i++) to[size_t(i) * kPanel + j] = column < n ? from[i] : 0.0f;
+    }
+  }
+}
+
+void pack(int n, int k, const float* w, float* packed, int first, int last) {
+  for (int panel = first; panel < last; panel++) {
+    const int column = panel * kPanel;
+    const int columns = n - column < kPanel ? n - column : kPanel;
+    const int low = columns < 16 ? columns : 16;
+    float* to = packed + size_t(panel) * kPanel * k;
+    for (int i = 0; i < k; i++, to += kPanel) {
+      const float* from = w + size_t(i) * n + column;
+      store(to, load(from, low));
+      store(to + 16, columns > 16 ? load(from + 16, columns - 16) : all(0));
+    }
+  }
+}

@@ -1,0 +1,24 @@
+// Keys and values of one sequence in all layers. Grows in blocks, so that a long conversation
+// copies its cache a few times only.
+#pragma once
+
+#include "arena.h"
+#include "decoder.h"
+
+namespace masksearch {
+
+class KeyValueCache {
+ public:
+  // Room for `length` tokens, of which the first `kept` already hold keys and values.
+  void reserve(const DecoderConfig& config, int length, int kept);
+  KeyValues layer(const DecoderConfig& config, int layer) const;
+  void release();
+
+ private:
+  size_t head_floats(const DecoderConfig& config) const;
+
+  Buffer data_;  // (L, 2, K, capacity, D): key tiles, then values
+  int capacity_ = 0;
+};
+
+}  // namespace masksearch
