@@ -1,8 +1,11 @@
 export * from './bm25.ts';
 export { Bm25Index, openIndex } from './bm25-index.ts';
+export { CachedSearch } from './cached-search.ts';
 export * from './english-analysis.ts';
 export { type BuildOptions, buildIndex, buildIndexInMemory } from './index-builder.ts';
 export type { IndexHeader } from './index-format.ts';
 export { porterStem } from './porter-stemmer.ts';
+export { type PassageSource, RandomSearch } from './random-search.ts';
+export { checkSearchRequest } from './search-request.ts';
 export type * from './search-tool.ts';
 export { unicodeWords } from './unicode-words.ts';
