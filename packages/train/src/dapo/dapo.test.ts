@@ -1,9 +1,10 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { CancelledError, type Sample } from '@masksearch/core';
 import { BigramModel } from '../../test/bigram-model.ts';
+import { readReproducibleRows, readRows } from '../../test/metrics-rows.ts';
 import {
   collectGame,
   GAME_TASKS,
@@ -43,15 +44,7 @@ function optionsFor(
 
 const CONFIG = { steps: 8, samplesPerTask: 8, groupsPerStep: 4, microBatchTokens: 40, seed: 3 };
 
-function readRows(): MetricsRow[] {
-  const lines = readFileSync(join(folder, 'metrics.jsonl'), 'utf8').trimEnd().split('\n');
-  return lines.map((line) => JSON.parse(line) as MetricsRow);
-}
-
-function withoutClock(row: MetricsRow): MetricsRow {
-  const entries = Object.entries(row).filter(([name]) => !/^(timing_s|perf)\//.test(name));
-  return Object.fromEntries(entries);
-}
+const rowsOf = (): MetricsRow[] => readRows(join(folder, 'metrics.jsonl'));
 
 async function weightsOf(model: BigramModel): Promise<Float32Array> {
   return (await model.weights())[0]?.data ?? new Float32Array();
@@ -75,7 +68,7 @@ describe('dapo', () => {
     const config = { ...CONFIG, steps: 60, samplesPerTask: 16, groupsPerStep: 8, seed: 2 };
     const recipe = dapoRecipe({ maximumRounds: 3 });
     const result = await dapo(optionsFor(model, { config, recipe }));
-    const rows = readRows();
+    const rows = rowsOf();
     const accuracy = rows.map((row) => Number(row['critic/score/mean']));
     const early = accuracy.slice(0, 5).reduce((a, b) => a + b) / 5;
     const late = accuracy.slice(-5).reduce((a, b) => a + b) / 5;
@@ -87,7 +80,7 @@ describe('dapo', () => {
   test('on-policy ratios are exactly 1 before the first update: kl_train_infer is 0', async () => {
     const model = new BigramModel(GAME_VOCABULARY);
     await dapo(optionsFor(model, { config: { ...CONFIG, maximumLagSteps: 0 } }));
-    for (const row of readRows()) {
+    for (const row of rowsOf()) {
       expect(row['rollout/kl_train_infer']).toBe(0);
       expect(row['rollout/max_ratio_deviation']).toBe(0);
     }
@@ -136,7 +129,7 @@ describe('dapo', () => {
   test('filters by outcome, not by the shaped reward, and counts accuracy over all groups', async () => {
     const model = new BigramModel(GAME_VOCABULARY);
     await dapo(optionsFor(model));
-    const rows = readRows();
+    const rows = rowsOf();
     for (const row of rows) {
       const shares = ['keep_rate', 'all_correct', 'all_wrong', 'equal_rewards', 'failed'].map(
         (name) => Number(row[`dapo/${name}`]),
@@ -153,7 +146,7 @@ describe('dapo', () => {
     const model = new BigramModel(GAME_VOCABULARY);
     const recipe = dapoRecipe({ maximumOversampling: 8 });
     await dapo(optionsFor(model, { recipe, config: { ...CONFIG, steps: 12, groupsPerStep: 2 } }));
-    const rows = readRows();
+    const rows = rowsOf();
     for (const row of rows) {
       expect(Number(row['dapo/train_groups'])).toBeLessThanOrEqual(2);
       const states = ['queued', 'inflight', 'accepted', 'rejected', 'failed', 'expired'];
@@ -174,7 +167,7 @@ describe('dapo', () => {
     };
     const config = { ...CONFIG, steps: 4, groupsPerStep: 2, maximumLagSteps: 0 };
     await dapo(optionsFor(model, { recipe, config }));
-    const rows = readRows();
+    const rows = rowsOf();
     rows.forEach((row) => expect(row['rollout/weight_version_lag']).toBe(0));
     expect(rows[1]?.['dapo/expired_groups']).toBe(rows[0]?.['dapo/surplus_groups']);
     expect(Number(rows[1]?.['dapo/wasted_tokens'])).toBeGreaterThan(0);
@@ -194,7 +187,7 @@ describe('dapo', () => {
     );
     expect(result).toMatchObject({ steps: 3, skippedSteps: 3, shortSteps: 3 });
     expect(model.steps).toBe(0);
-    const rows = readRows();
+    const rows = rowsOf();
     expect(rows.map((row) => row['actor/lr'])).toEqual([0.02, 0.02, 0.02]);
     expect(rows.map((row) => row['dapo/gen_batches'])).toEqual([2, 2, 2]);
     expect(rows.map((row) => row['dapo/all_wrong'])).toEqual([1, 1, 1]);
@@ -216,7 +209,7 @@ describe('dapo', () => {
     );
     await dapo(optionsFor(model, { collect }));
     expect((await weightsOf(model)).every(Number.isFinite)).toBe(true);
-    expect(Number(readRows()[0]?.['dapo/invalid_rewards'])).toBeGreaterThan(0);
+    expect(Number(rowsOf()[0]?.['dapo/invalid_rewards'])).toBeGreaterThan(0);
   });
 
   test('groups may come back short or empty; empty ones are booked as failed', async () => {
@@ -226,7 +219,7 @@ describe('dapo', () => {
       return groups.map((group, g) => (g === 0 ? [] : g === 1 ? group.slice(2) : group));
     };
     await dapo(optionsFor(model, { collect }));
-    const last = readRows().at(-1);
+    const last = rowsOf().at(-1);
     expect(Number(last?.['tasks/failed'])).toBeGreaterThanOrEqual(8);
   });
 
@@ -239,7 +232,7 @@ describe('dapo', () => {
       await dapo(
         optionsFor(model, { collect, config: { ...CONFIG, steps: 1, overlongFiltering } }),
       );
-      return readRows()[0];
+      return rowsOf()[0];
     };
     const kept = await run(false);
     const filtered = await run(true);
@@ -253,7 +246,7 @@ describe('dapo', () => {
     const model = new BigramModel(GAME_VOCABULARY);
     const config = { ...CONFIG, steps: 12, groupsPerStep: 2, truncatedImportance: 1.05 };
     await dapo(optionsFor(model, { recipe, config }));
-    const rows = readRows();
+    const rows = rowsOf();
     for (const row of rows) {
       expect(row['rollout/importance_weight/max']).toBeLessThanOrEqual(Math.fround(1.05));
       if (row['rollout/weight_version_lag'] === 0)
@@ -273,7 +266,7 @@ describe('dapo', () => {
     await dapo(
       optionsFor(model, { curriculum, config: { ...CONFIG, steps: 4, maximumLagSteps: 0 } }),
     );
-    const rows = readRows();
+    const rows = rowsOf();
     expect(rows.map((row) => row['curriculum/phase'])).toEqual(['easy', 'easy', 'both', 'both']);
     expect(rows.map((row) => 'curriculum/acc_by_masks/2' in row)).toEqual([
       false,
@@ -300,7 +293,7 @@ describe('dapo', () => {
     const model = new BigramModel(GAME_VOCABULARY);
     await dapo(optionsFor(model, { config: { ...CONFIG, steps: 1, miniBatches: 3 } }));
     expect(model.steps).toBe(3);
-    const row = readRows()[0];
+    const row = rowsOf()[0];
     expect(row?.['actor/updates']).toBe(3);
     expect(row?.['actor/label_tokens']).toBe(4 * 8 * 2); // groups × samples × policy tokens
   });
@@ -312,7 +305,7 @@ describe('dapo', () => {
     };
     const whole = new BigramModel(GAME_VOCABULARY);
     await dapo(optionsFor(whole, settings));
-    const rows = readRows().map(withoutClock);
+    const rows = readReproducibleRows(join(folder, 'metrics.jsonl'));
     const checkpoints = { folder: join(folder, 'checkpoints'), everySteps: 100 };
     for (let steps = 0; steps <= 8; steps++) {
       const part = new BigramModel(GAME_VOCABULARY);
@@ -325,7 +318,7 @@ describe('dapo', () => {
     const final = new BigramModel(GAME_VOCABULARY);
     await dapo(optionsFor(final, { ...settings, checkpoints }));
     expect(await weightsOf(final)).toEqual(await weightsOf(whole));
-    expect(readRows().map(withoutClock)).toEqual(rows);
+    expect(readReproducibleRows(join(folder, 'metrics.jsonl'))).toEqual(rows);
   });
 
   test('when collect gives up on the signal, the step is repeated on resumption', async () => {

@@ -12,6 +12,8 @@ import {
 import { checkFingerprint, type Fingerprint } from './fingerprint.ts';
 import { MetricsLog, type MetricsRow } from './metrics-log.ts';
 
+const DEFAULT_KEEP = 2;
+
 export interface CheckpointOptions {
   /** Holds the `step-NNNNNN` folders of this run and nothing of other runs. */
   readonly folder: string;
@@ -71,6 +73,7 @@ export class RunJournal<State> {
     if (!checkpoints) return new RunJournal(options, undefined);
     checkOptions(where, checkpoints);
     removeUnfinishedCheckpoints(checkpoints.folder);
+    pruneCheckpoints(checkpoints.folder, checkpoints.keep ?? DEFAULT_KEEP);
     const path = latestCheckpoint(checkpoints.folder);
     if (path === undefined) return new RunJournal(options, undefined);
     const { state: saved, model: modelState } = await loadCheckpoint(
@@ -100,7 +103,7 @@ export class RunJournal<State> {
       checkpoints.files,
     );
     this.#savedStep = step;
-    pruneCheckpoints(checkpoints.folder, checkpoints.keep ?? 2);
+    pruneCheckpoints(checkpoints.folder, checkpoints.keep ?? DEFAULT_KEEP);
   }
 
   close(): void {
@@ -117,7 +120,7 @@ function savedSchema<State>(stateSchema: ZodType<State>) {
   });
 }
 
-function checkOptions(where: string, { everySteps, keep = 2 }: CheckpointOptions): void {
+function checkOptions(where: string, { everySteps, keep = DEFAULT_KEEP }: CheckpointOptions): void {
   for (const [name, value] of Object.entries({ everySteps, keep })) {
     if (!Number.isInteger(value) || value < 1) {
       throw new ConfigError(

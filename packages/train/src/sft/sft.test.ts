@@ -1,9 +1,10 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { RandomStream } from '@masksearch/core';
 import { BigramModel } from '../../test/bigram-model.ts';
+import { readReproducibleRows, readRows } from '../../test/metrics-rows.ts';
 import type { TrainingExample } from '../packing.ts';
 import type { MetricsRow } from '../run/metrics-log.ts';
 import { constantSchedule, cosineSchedule } from '../schedule.ts';
@@ -47,15 +48,7 @@ function optionsFor(model: BigramModel, more: Partial<SftOptions> = {}): SftOpti
   };
 }
 
-function readRows(): MetricsRow[] {
-  const lines = readFileSync(join(folder, 'metrics.jsonl'), 'utf8').trimEnd().split('\n');
-  return lines.map((line) => JSON.parse(line) as MetricsRow);
-}
-
-function withoutClock(row: MetricsRow): MetricsRow {
-  const entries = Object.entries(row).filter(([name]) => !/^(timing_s|perf)\//.test(name));
-  return Object.fromEntries(entries);
-}
+const rowsOf = (): MetricsRow[] => readRows(join(folder, 'metrics.jsonl'));
 
 async function weightsOf(model: BigramModel): Promise<Float32Array> {
   return (await model.weights())[0]?.data ?? new Float32Array();
@@ -71,7 +64,7 @@ describe('sft', () => {
       }),
     );
     expect(result).toMatchObject({ steps: 120, totalSteps: 120, skippedSteps: 0, stopped: false });
-    const rows = readRows();
+    const rows = rowsOf();
     expect(rows[0]?.['train/loss']).toBeCloseTo(Math.log(V), 5); // all tokens equally likely
     expect(rows.at(-1)?.['train/loss']).toBeLessThan(0.05);
     expect(Math.exp(model.logProbsAfter(3)[4] as number)).toBeGreaterThan(0.95);
@@ -94,7 +87,7 @@ describe('sft', () => {
   test('a run that stopped on a signal resumes to the weights and metrics of an uninterrupted one', async () => {
     const whole = new BigramModel(V);
     await sft(optionsFor(whole));
-    const wholeRows = readRows().map(withoutClock);
+    const wholeRows = readReproducibleRows(join(folder, 'metrics.jsonl'));
     rmSync(folder, { recursive: true });
 
     const stopper = new AbortController();
@@ -109,15 +102,15 @@ describe('sft', () => {
     const second = await sft(optionsFor(resumed));
     expect(second).toMatchObject({ steps: 12, stopped: false });
     expect(await weightsOf(resumed)).toEqual(await weightsOf(whole));
-    expect(readRows().map(withoutClock)).toEqual(wholeRows);
+    expect(readReproducibleRows(join(folder, 'metrics.jsonl'))).toEqual(wholeRows);
   });
 
   test('cuts metrics rows that are newer than the checkpoint', async () => {
     await sft(optionsFor(new BigramModel(V)));
-    const rows = readRows().length;
+    const rows = rowsOf().length;
     writeFileSync(join(folder, 'metrics.jsonl'), '{"step":13,"torn', { flag: 'a' });
     await sft(optionsFor(new BigramModel(V)));
-    expect(readRows()).toHaveLength(rows);
+    expect(rowsOf()).toHaveLength(rows);
   });
 
   test('keeps the latest checkpoints only', async () => {
@@ -156,7 +149,7 @@ describe('sft', () => {
     );
     expect(result).toMatchObject({ steps: 3, skippedSteps: 3 });
     expect(model.steps).toBe(0);
-    expect(readRows().map((row) => row['train/lr'])).toEqual([0.1 / 3, 0.1 / 3, 0.1 / 3]);
+    expect(rowsOf().map((row) => row['train/lr'])).toEqual([0.1 / 3, 0.1 / 3, 0.1 / 3]);
   });
 
   test('runs phases in order, generated ones and mixed ones too', async () => {
@@ -174,7 +167,7 @@ describe('sft', () => {
         ],
       }),
     );
-    const rows = readRows();
+    const rows = rowsOf();
     expect(
       rows.slice(0, 6).map((row) => [row['train/phase'], row['train/examples'] === 1]),
     ).toEqual([
@@ -198,7 +191,7 @@ describe('sft', () => {
     const examples = countingExamples(10, 3);
     const trained = new BigramModel(V);
     await sft(optionsFor(trained, { validation: { examples, everySteps: 6 } }));
-    const rows = readRows();
+    const rows = rowsOf();
     expect(rows.filter((row) => 'val/loss' in row).map((row) => row['step'])).toEqual([6, 12]);
     rmSync(folder, { recursive: true });
     const plain = new BigramModel(V);
