@@ -1,3 +1,195 @@
-// Runs every test; prints each failure and exits with 1 if there was one.
+// Speed of the engine against the floor its arithmetic sets, as JSON lines:
+// {"case", "floor", "measured", "ratio", "unit"}. The peak is measured in the same run by a loop of
+// multiply-adds in registers, so ratios mean the same on every machine.
+// Arguments: [--model small|large] [--threads n] [--seconds s]
+#include <algorithm>
+#include <chrono>
 #include <cstdio>
-int main() { return 0; }
+#include <cstdlib>
+#include <cstring>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "engine.h"
+#include "kernels.h"
+
+using namespace masksearch;
+
+namespace {
+
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+struct Options {
+  DecoderConfig config{1024, 192, 4, 6, 2, 32, 512, 1e6, 1e-6, 2048, true, true};
+  std::string model = "small";
+  int threads = 1;
+  double seconds = 1;
+};
+
+Options parse(int argc, char** argv) {
+  Options o;
+  for (int i = 1; i < argc; i += 2) {
+    const std::string name = argv[i];
+    const char* value = i + 1 < argc ? argv[i + 1] : "";
+    if (name == "--threads") {
+      o.threads = std::atoi(value);
+    } else if (name == "--seconds") {
+      o.seconds = std::atof(value);
+    } else if (name == "--model" && std::string(value) == "large") {
+      o.model = value;
+      o.config = {2048, 256, 6, 8, 4, 32, 768, 1e6, 1e-6, 2048, true, true};
+    } else if (name != "--model" || std::string(value) != "small") {
+      throw std::invalid_argument("bench: expected --model small|large, --threads n or --seconds s, received " +
+                                  name + " " + value);
+    }
+  }
+  return o;
+}
+
+void print(const std::string& name, double floor, double measured, double ratio, const char* unit) {
+  std::printf("{\"case\":\"%s\",\"floor\":%.4g,\"measured\":%.4g,\"ratio\":%.3f,\"unit\":\"%s\"}\n",
+              name.c_str(), floor, measured, ratio, unit);
+  std::fflush(stdout);
+}
+
+// Best of repeated runs within the time given, in seconds per run.
+template <class Body>
+double best_time(double seconds, const Body& body) {
+  body();
+  double best = 1e30;
+  const double end = now() + seconds;
+  do {
+    const double start = now();
+    body();
+    best = std::min(best, now() - start);
+  } while (now() < end);
+  return best;
+}
+
+// Floating-point operations per second of `threads` threads at once.
+double measure_peak(int threads, double seconds) {
+  const Kernels& kernels = default_kernels();
+  double rate = 0;
+  const double time = best_time(seconds, [&] {
+    std::vector<std::thread> others;
+    double operations = 0;
+    for (int i = 1; i < threads; i++)
+      others.emplace_back([&] { kernels.peak(1000000); });
+    operations = kernels.peak(1000000) * threads;
+    for (std::thread& other : others) other.join();
+    rate = operations;
+  });
+  return rate / time;
+}
+
+struct Work {
+  double matrices;        // multiply-adds per token in the layers' and output matrices
+  double attention_pair;  // multiply-adds per query-key pair, all layers and heads, forward
+};
+
+Work work_of(const DecoderConfig& c) {
+  const double per_layer = double(c.width) * (2.0 * c.heads + 2.0 * c.key_value_heads) * c.head_width +
+                           3.0 * c.width * c.feed_forward_width;
+  return {c.layers * per_layer + double(c.vocabulary_size) * c.width,
+          2.0 * c.layers * c.heads * c.head_width};
+}
+
+void fill_weights(Model* model) {
+  uint32_t state = 1;
+  for (const Parameter& p : model->parameters())
+    for (size_t i = 0; i < p.count; i++) {
+      state = state * 1664525u + 1013904223u;
+      const float u = float(state >> 8) / float(1 << 24) - 0.5f;
+      model->weights()[p.offset + i] = p.shape.size() == 1 ? 1 + 0.1f * u : 0.1f * u;
+    }
+}
+
+void bench_training(const Options& o, Model* model, double peak, int length, int sequences) {
+  std::vector<int32_t> tokens, offsets{0};
+  std::vector<uint8_t> mask;
+  for (int s = 0; s < sequences; s++) {
+    for (int t = 0; t < length; t++) {
+      tokens.push_back(int32_t((uint64_t(t) * 7919 + uint64_t(s) * 104729) % o.config.vocabulary_size));
+      mask.push_back(t > 0);
+    }
+    offsets.push_back(int32_t(tokens.size()));
+  }
+  const Batch batch{tokens.data(), offsets.data(), mask.data(), int(tokens.size()), sequences};
+  std::vector<float> log_probs(tokens.size()), entropies(tokens.size());
+  TokenLoss loss{LossKind::cross_entropy};
+  loss.scale = 1.0 / double(tokens.size());
+  const double accumulate = best_time(o.seconds, [&] {
+    model->accumulate(batch, loss, log_probs.data(), entropies.data());
+    model->step({1e-6});
+  });
+  const double score =
+      best_time(o.seconds, [&] { model->score(batch, log_probs.data(), entropies.data()); });
+  // Causal pairs only; the backward pass does twice the forward's work, 2.5 times for attention,
+  // whose scores are computed again.
+  const Work work = work_of(o.config);
+  const double pairs = (length + 1) / 2.0;
+  const double forward = 2 * (work.matrices + work.attention_pair * pairs);
+  const double training = 2 * (3 * work.matrices + 3.5 * work.attention_pair * pairs);
+  const double n = double(tokens.size());
+  const std::string shape = o.model + " " + std::to_string(sequences) + "x" +
+                            std::to_string(length) + " " + std::to_string(o.threads) + "t";
+  print("train " + shape, peak / training, n / accumulate, n / accumulate * training / peak,
+        "tokens/s");
+  print("score " + shape, peak / forward, n / score, n / score * forward / peak, "tokens/s");
+}
+
+void bench_decoding(const Options& o, Model* model, double peak, int sequences) {
+  constexpr int kPrompt = 128;
+  const int steps = 128;
+  double best = 1e30;
+  const double end = now() + 2 * o.seconds;
+  do {
+    Sampler sampler(*model, sequences, kPrompt + steps + 8);
+    std::vector<int32_t> prompt(kPrompt, 5);
+    for (int s = 0; s < sequences; s++) {
+      prompt[0] = s % o.config.vocabulary_size;
+      const int handle = sampler.open(prompt.data(), kPrompt, 1, uint32_t(s));
+      sampler.generate(handle, {steps + 1, {}, 1.0f, 0});
+    }
+    std::vector<Generated> finished;
+    sampler.step(&finished);  // reads the prompts
+    const double start = now();
+    for (int step = 0; step < steps; step++) sampler.step(&finished);
+    best = std::min(best, now() - start);
+  } while (now() < end);
+  const Work work = work_of(o.config);
+  const double operations = 2 * (work.matrices + work.attention_pair * (kPrompt + steps / 2.0));
+  const double rate = double(sequences) * steps / best;
+  print("decode " + o.model + " B=" + std::to_string(sequences) + " " + std::to_string(o.threads) +
+            "t",
+        peak / operations, rate, rate * operations / peak, "tokens/s");
+}
+
+void run(const Options& o) {
+  const double peak = measure_peak(o.threads, o.seconds);
+  print(std::string("peak ") + default_kernels().name + " " + std::to_string(o.threads) + "t",
+        peak / 1e9, peak / 1e9, 1, "GFLOP/s");
+  Model model(o.config, o.threads);
+  fill_weights(&model);
+  bench_training(o, &model, peak, 256, 16);
+  bench_training(o, &model, peak, 512, 8);
+  bench_training(o, &model, peak, 1000, 4);
+  bench_decoding(o, &model, peak, 1);
+  bench_decoding(o, &model, peak, 64);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    run(parse(argc, argv));
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    return 1;
+  }
+  return 0;
+}
