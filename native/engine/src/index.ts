@@ -1,1 +1,3 @@
-export {};
+export type * from './binding.ts';
+export { loadBinding } from './load-binding.ts';
+export { callNative, callNativeSync } from './native-errors.ts';
