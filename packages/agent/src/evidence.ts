@@ -1,5 +1,7 @@
-// Does a text really contain a phrase, as whole words?
-import { neutralise } from './observation.ts';
+// Does a text really say it? Phrases as whole words, and names together with what ties them to the question.
+import type { Gold } from '@masksearch/core';
+import { neutralise, unwrapInformation } from './observation.ts';
+import { sentencesOf } from './sentences.ts';
 
 /**
  * True if `phrase` occurs in `text` word-bounded: not inside a longer word or number. Case and white space are ignored,
@@ -13,6 +15,27 @@ export function occursIn(text: string, phrase: string): boolean {
     if (isBoundary(haystack, at) && isBoundary(haystack, at + needle.length)) return true;
   }
   return false;
+}
+
+/**
+ * The name of the gold that an `<information>` block states, or null: it stands in a sentence that, with its document's
+ * title, also holds one of the anchors. Without anchors any sentence will do.
+ */
+export function findEvidence(
+  information: string,
+  gold: Gold,
+  anchors: readonly string[],
+): string | null {
+  const names = [gold.text, ...gold.aliases];
+  for (const line of (unwrapInformation(information) ?? '').split('\n')) {
+    const title = line.slice(0, Math.max(0, line.indexOf(': ')));
+    for (const sentence of sentencesOf(line.slice(title.length))) {
+      const name = names.find((candidate) => occursIn(sentence, candidate));
+      const isTied = (anchor: string): boolean => occursIn(`${title} ${sentence}`, anchor);
+      if (name !== undefined && (anchors.length === 0 || anchors.some(isTied))) return name;
+    }
+  }
+  return null;
 }
 
 function comparable(text: string): string {

@@ -15,6 +15,7 @@ export * from './query-rewriter.ts';
 export * from './run-episode.ts';
 export * from './run-episodes.ts';
 export * from './score-episode.ts';
+export * from './teacher-plan.ts';
 export * from './teacher-thoughts.ts';
 export * from './trajectory-example.ts';
 export * from './trajectory.ts';

@@ -1,7 +1,7 @@
 // The oracle teacher as a player: planner, rewriter and observer without a model. It knows the golds and the steps of
 // its task, but states only what a search has shown.
 import type { Gold, Task } from '@masksearch/core';
-import { occursIn } from './evidence.ts';
+import { findEvidence, occursIn } from './evidence.ts';
 import type { PlayedTurn, Player, TurnRequest } from './player.ts';
 import type { ProtocolCodec } from './protocol-codec.ts';
 import { isJoinable, joinSlots, renderAnswerTurn, renderSearchTurn } from './protocol.ts';
@@ -14,7 +14,8 @@ export class OraclePlayer implements Player {
   readonly #render: (findings: readonly string[]) => string;
   readonly #plan: readonly PlanStep[];
   readonly #findings: string[] = [];
-  #query = 0;
+  #query = '';
+  readonly #asked = new Set<string>();
   #observed: string[] = [];
   #failure: 'evidence-not-found' | 'unwritable-answer' | null = null;
 
@@ -56,34 +57,45 @@ export class OraclePlayer implements Player {
 
   #begin(): string {
     const query = this.#plan[0]?.queries[0];
-    return query === undefined
-      ? this.#giveUp(THOUGHTS.plan)
-      : renderSearchTurn(THOUGHTS.plan, query);
+    return query === undefined ? this.#giveUp(THOUGHTS.plan) : this.#search(THOUGHTS.plan, query);
   }
 
   /** Reads the last observation and goes on. */
   #continue(): string {
-    const step = this.#plan[this.#findings.length] as PlanStep;
-    const finding = findIn(this.#observed.at(-1) ?? '', step.looksFor);
-    if (finding === null) {
-      const query = step.queries[++this.#query];
-      return query === undefined
-        ? this.#giveUp(THOUGHTS.notFound)
-        : renderSearchTurn(THOUGHTS.notFound, query);
-    }
-    this.#findings.push(finding);
-    this.#query = 0;
-    if (this.#findings.length === this.#plan.length) return this.#answer(finding);
-    const query = this.#plan[this.#findings.length]?.queries[0];
-    const thought = THOUGHTS.found(finding);
-    return query === undefined ? this.#giveUp(thought) : renderSearchTurn(thought, query);
+    const found = this.#readFindings();
+    const step = this.#plan[this.#findings.length];
+    if (step === undefined) return this.#answer(joinSlots(found));
+    const thought = found.length > 0 ? THOUGHTS.found(joinSlots(found)) : THOUGHTS.notFound;
+    const query = step.queries.find((candidate) => !this.#asked.has(candidate));
+    return query === undefined ? this.#giveUp(thought) : this.#search(thought, query);
   }
 
-  #answer(finding: string): string {
+  /** What the last search shows of the step due, and of those after it that would ask the same. */
+  #readFindings(): string[] {
+    const observation = this.#observed.at(-1) ?? '';
+    const found: string[] = [];
+    for (const step of this.#plan.slice(this.#findings.length)) {
+      const finding = step.queries.includes(this.#query)
+        ? findEvidence(observation, step.looksFor, step.anchors)
+        : null;
+      if (finding === null) break;
+      found.push(finding);
+    }
+    this.#findings.push(...found);
+    return found;
+  }
+
+  #search(thought: string, query: string): string {
+    this.#query = query;
+    this.#asked.add(query);
+    return renderSearchTurn(thought, query);
+  }
+
+  #answer(found: string): string {
     const task = this.#task;
     const isComparison = task.group === 'comparison' && this.#findings.length === 2;
     const [first = '', second = ''] = this.#findings;
-    const thought = isComparison ? THOUGHTS.compare(first, second) : THOUGHTS.found(finding);
+    const thought = isComparison ? THOUGHTS.compare(first, second) : THOUGHTS.found(found);
     const slots =
       task.type === 'ramp' ? this.#findings : this.#answersOf(task.golds, task.question);
     if (slots === null) return this.#giveUp(thought);
@@ -109,9 +121,4 @@ export class OraclePlayer implements Player {
     this.#failure = 'evidence-not-found';
     return renderAnswerTurn(thought, UNKNOWN_ANSWER);
   }
-}
-
-/** The first name of the gold that the text contains, or null. */
-function findIn(text: string, gold: Gold): string | null {
-  return [gold.text, ...gold.aliases].find((name) => occursIn(text, name)) ?? null;
 }

@@ -1,5 +1,6 @@
 // Queries for a gap or a question, in the order in which a teacher tries them; only words that stand in the prompt.
 import { MASK_MARKER } from '@masksearch/core';
+import { sentenceAround } from './sentences.ts';
 
 // Longer queries cost tokens and add little to BM25.
 const MAXIMUM_QUERY_WORDS = 16;
@@ -7,7 +8,8 @@ const NEIGHBOURS = 4;
 const MAXIMUM_QUERIES = 3;
 
 const WORD = /[\p{L}\p{N}][\p{L}\p{M}\p{N}]*(?:['’.\-][\p{L}\p{N}][\p{L}\p{M}\p{N}]*)*/gu;
-const SENTENCE_END = /(?<!(?<![\p{L}\p{N}])\p{Lu})[.!?]["')\]”’]*\s+(?=["'(“‘[]?[\p{Lu}\p{N}[])/gu;
+// Capitalised words, initials with their full stop.
+const NAME = /\p{Lu}(?:\.|[\p{L}\p{M}\p{N}'’\-]*)(?: \p{Lu}(?:\.|[\p{L}\p{M}\p{N}'’\-]*))*/gu;
 // Capitalised only because they start a sentence.
 const FUNCTION_WORDS = new Set(
   (
@@ -16,20 +18,41 @@ const FUNCTION_WORDS = new Set(
   ).split(' '),
 );
 
-/** At most three queries for the gap number `gap` (from 0) of a masked text. */
+/**
+ * At most three queries for the gap number `gap` (from 0) of a masked text: its sentence; the names in it, or the
+ * paragraph's first name and the words next to the gap where it has none; all names of the paragraph.
+ */
 export function queriesForGap(masked: string, gap: number): string[] {
   const at = gapPosition(masked, gap);
   const [start, end] = sentenceAround(masked, at);
   const before = wordsOf(masked.slice(start, at));
   const after = wordsOf(masked.slice(at + MASK_MARKER.length, end));
   const names = namesOf(masked.slice(start, end));
-  const subject = names.length > 0 ? [] : namesOf(masked).slice(0, 1);
   const near = [...before.slice(-NEIGHBOURS), ...after.slice(0, NEIGHBOURS)];
+  const subject = namesOf(masked).slice(0, 1);
   return distinctQueries([
     windowOf(before, after),
-    [...subject, ...names, ...near.filter((word) => !namesContain(names, word))],
+    names.length > 0 ? names : [...subject, ...near.filter((word) => !isFunctionWord(word))],
     namesOf(masked),
   ]);
+}
+
+/** Names that tie a gap to its evidence: those of its sentence, or the paragraph's first where it has none. */
+export function namesAroundGap(masked: string, gap: number): string[] {
+  return contextNames(masked, sentenceAround(masked, gapPosition(masked, gap)));
+}
+
+/** Numbers of the gaps in the sentence of gap number `gap`, itself included. */
+export function gapsOfSentence(masked: string, gap: number): number[] {
+  const [start, end] = sentenceAround(masked, gapPosition(masked, gap));
+  const first = masked.slice(0, start).split(MASK_MARKER).length - 1;
+  const count = masked.slice(start, end).split(MASK_MARKER).length - 1;
+  return Array.from({ length: count }, (_, i) => first + i);
+}
+
+function contextNames(masked: string, [start, end]: readonly [number, number]): string[] {
+  const names = namesOf(masked.slice(start, end));
+  return names.length > 0 ? names : namesOf(masked).slice(0, 1);
 }
 
 /** At most three queries for one step of a question. */
@@ -44,39 +67,24 @@ function gapPosition(masked: string, gap: number): number {
   return at;
 }
 
-function sentenceAround(text: string, at: number): [number, number] {
-  let start = 0;
-  for (const match of text.matchAll(SENTENCE_END)) {
-    const end = match.index + match[0].length;
-    if (end > at) return [start, end];
-    start = end;
-  }
-  return [start, text.length];
-}
-
 /** Words of a text without its mask markers. */
 function wordsOf(text: string): string[] {
   return text.replaceAll(MASK_MARKER, ' ').match(WORD) ?? [];
 }
 
-/** Runs of capitalised words, markers excluded. */
-function namesOf(text: string): string[] {
-  const run = new RegExp(
-    `\\p{Lu}${"[\\p{L}\\p{M}\\p{N}'’.\\-]*"}(?: \\p{Lu}[\\p{L}\\p{M}\\p{N}'’\\-]*)*`,
-    'gu',
-  );
-  const runs = text.replaceAll(MASK_MARKER, ' | ').match(run) ?? [];
+/** Runs of capitalised words, markers excluded, without the function words that start sentences. */
+export function namesOf(text: string): string[] {
+  const runs = text.replaceAll(MASK_MARKER, ' | ').match(NAME) ?? [];
   const names = runs.map((name) => {
     const words = wordsOf(name);
-    while (words.length > 0 && FUNCTION_WORDS.has((words[0] as string).toLowerCase()))
-      words.shift();
+    while (words.length > 0 && isFunctionWord(words[0] as string)) words.shift();
     return words.join(' ');
   });
   return [...new Set(names.filter((name) => name !== ''))];
 }
 
-function namesContain(names: readonly string[], word: string): boolean {
-  return names.some((name) => name.split(' ').includes(word));
+function isFunctionWord(word: string): boolean {
+  return FUNCTION_WORDS.has(word.toLowerCase());
 }
 
 /** The words nearest to the gap, in text order. */

@@ -1,11 +1,19 @@
 // The oracle's plan: what to look up in which order, and what would count as having found it.
-import type { Gold, Task } from '@masksearch/core';
-import { queriesForGap, queriesForStep } from './query-rewriter.ts';
+import type { Gold, MaskTask, Task } from '@masksearch/core';
+import {
+  gapsOfSentence,
+  namesAroundGap,
+  namesOf,
+  queriesForGap,
+  queriesForStep,
+} from './query-rewriter.ts';
 
 export interface PlanStep {
   /** Tried in order until one finds. */
   readonly queries: readonly string[];
   readonly looksFor: Gold;
+  /** Names one of which must stand with the finding, so that it is no coincidence; none if the text has none. */
+  readonly anchors: readonly string[];
 }
 
 /** One step per gap in text order, or the steps of the question. */
@@ -14,6 +22,7 @@ export function planOf(task: Task): PlanStep[] {
     return task.slots.map((slot, i) => ({
       queries: queriesForGap(task.masked, i),
       looksFor: { text: slot.text, aliases: slot.aliases },
+      anchors: anchorsOf(task, i),
     }));
   }
   // Questions that come without steps are looked up as they are.
@@ -24,5 +33,15 @@ export function planOf(task: Task): PlanStep[] {
   return steps.map(({ query, answer }) => ({
     queries: queriesForStep(query, task.question),
     looksFor: answer,
+    anchors: namesOf(query),
   }));
+}
+
+/** The names around a gap, and what fills the other gaps of its sentence. */
+function anchorsOf({ masked, slots }: MaskTask, gap: number): string[] {
+  const neighbours = gapsOfSentence(masked, gap).filter((other) => other !== gap);
+  return [
+    ...namesAroundGap(masked, gap),
+    ...neighbours.flatMap((other) => slots[other]?.text ?? []),
+  ];
 }
