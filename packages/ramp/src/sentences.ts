@@ -1,0 +1,42 @@
+// Sentence borders by rule, the same on every machine (Intl.Segmenter depends on the ICU version).
+
+export interface Sentence {
+  /** UTF-16 offset of the first character that is not white space. */
+  readonly start: number;
+  /** Exclusive. */
+  readonly end: number;
+}
+
+/** Words after which a full stop ends no sentence. */
+const ABBREVIATIONS = new Set(
+  'mr mrs ms dr prof st jr sr rev hon gen col lt capt sgt gov sen rep no vol vs etc inc ltd co corp ca c e.g i.e cf fig approx al op ed eds pp'.split(
+    ' ',
+  ),
+);
+const BORDER = /[.!?…]["'”’)\]]*(?=\s+["'“‘(\[]*[\p{Lu}\p{Lt}\p{N}])|\n+/gu;
+
+/** Splits text into sentences; together they hold every character that is not white space. */
+export function splitSentences(text: string): Sentence[] {
+  const sentences: Sentence[] = [];
+  let from = 0;
+  for (const match of text.matchAll(BORDER)) {
+    if (match[0].startsWith('.') && endsInAbbreviation(text.slice(from, match.index))) continue;
+    push(match.index + match[0].length);
+  }
+  push(text.length);
+  return sentences;
+
+  function push(to: number): void {
+    const piece = text.slice(from, to);
+    const trimmed = piece.trim();
+    const start = from + piece.indexOf(trimmed);
+    if (trimmed !== '') sentences.push({ start, end: start + trimmed.length });
+    from = to;
+  }
+}
+
+function endsInAbbreviation(before: string): boolean {
+  const word = /[\p{L}.]+$/u.exec(before)?.[0] ?? '';
+  const isInitial = /^(?:\p{Lu}\.)*\p{Lu}$/u.test(word);
+  return isInitial || ABBREVIATIONS.has(word.toLowerCase());
+}
