@@ -1,0 +1,56 @@
+// What stage commands have in common: the shared options, and the configuration and run they resolve to.
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { stringify } from 'yaml';
+import { applyFlags, type Flag } from '../config/flags.ts';
+import { jsonSchemaOf } from '../config/leaves.ts';
+import { parseConfig, readConfigFile } from '../config/load.ts';
+import { runConfigSchema, type RunConfig } from '../config/run-config.ts';
+import type { RunContext } from '../run/run-folder.ts';
+
+export interface SharedOptions {
+  readonly config?: string;
+  readonly run?: string;
+  readonly fresh?: boolean;
+  readonly json?: boolean;
+  readonly printSchema?: boolean;
+  readonly printConfig?: boolean;
+}
+
+export function addSharedOptions(command: Command, defaultConfig?: string): Command {
+  return command
+    .option('--config <file>', 'YAML file with the configuration of the run', defaultConfig)
+    .option('--run <folder>', 'run folder (default: runs/<name of the configuration>)')
+    .option('--fresh', 'do it again although nothing changed')
+    .option('--json', 'print the result as one JSON value on standard output')
+    .option('--print-config', 'print the resolved configuration and stop')
+    .option('--print-schema', 'print the JSON Schema of the configuration file and stop');
+}
+
+/** A run and its configuration, or undefined when only printing was asked for. */
+export function resolveRun(
+  options: SharedOptions & Readonly<Record<string, unknown>>,
+  flags: readonly Flag[],
+  signal: AbortSignal,
+): { run: RunContext; config: RunConfig } | undefined {
+  if (options.printSchema) {
+    process.stdout.write(`${JSON.stringify(jsonSchemaOf(runConfigSchema), null, 2)}\n`);
+    return undefined;
+  }
+  const file = options.config === undefined ? {} : readConfigFile(options.config);
+  // The file is checked alone first, so that a wrong key is looked for in the right place.
+  if (options.config !== undefined) parseConfig(runConfigSchema, file, options.config);
+  const config = parseConfig(runConfigSchema, applyFlags(file, flags, options), 'flags');
+  if (options.printConfig) {
+    process.stdout.write(stringify(config));
+    return undefined;
+  }
+  const run: RunContext = {
+    folder: resolve(options.run ?? `runs/${config.name}`),
+    seed: config.seed,
+    fresh: options.fresh ?? false,
+    signal,
+    say: (line) => process.stderr.write(`${line}\n`),
+  };
+  return { run, config };
+}

@@ -1,0 +1,34 @@
+// `masksearch <stage>`: one command per stage, its flags made from the configuration schema.
+import { Command } from 'commander';
+import { stringify } from 'yaml';
+import { flagsOf, type Flag } from '../config/flags.ts';
+import { runConfigSchema, sectionSchema } from '../config/run-config.ts';
+import { withRunLock } from '../run/lock.ts';
+import type { Stage } from '../stages/registry.ts';
+import { addSharedOptions, resolveRun, type SharedOptions } from './settings.ts';
+
+export function stageCommand(stage: Stage, signal: AbortSignal): Command {
+  const flags = stageFlags(stage);
+  const command = addSharedOptions(new Command(stage.name).description(stage.summary));
+  for (const { option } of flags) command.addOption(option);
+  const examples = stage.examples.map((example) => `  $ ${example}`).join('\n');
+  command.addHelpText('after', `\nExamples:\n${examples}`);
+  return command.action(async (options: SharedOptions & Record<string, unknown>) => {
+    const resolved = resolveRun(options, flags, signal);
+    if (resolved === undefined) return;
+    const { run, config } = resolved;
+    const used = Object.fromEntries(stage.sections.map((name) => [name, config[name]]));
+    run.say(stringify({ seed: config.seed, ...used }).trimEnd());
+    const work = await stage.load();
+    const outcome = await withRunLock(run.folder, () => work(run, config));
+    if (options.json) process.stdout.write(`${JSON.stringify(outcome)}\n`);
+  });
+}
+
+/** The stage's own keys without prefix, those of the other sections it reads with theirs. */
+function stageFlags(stage: Stage): Flag[] {
+  const sections = stage.sections.flatMap((name, index) =>
+    flagsOf(name, sectionSchema(name), index === 0),
+  );
+  return [...flagsOf('seed', runConfigSchema.shape.seed, false), ...sections];
+}

@@ -1,0 +1,266 @@
+// Configuration of how the model acts and learns: model, episode, sft, rollouts, reward, rl, evaluation.
+import { z } from 'zod';
+import { section, setting } from './setting.ts';
+
+const tokens = (about: string, value: number) =>
+  setting(z.int().min(1), { about, unit: 'tokens' }).default(value);
+const concurrency = (value: number) =>
+  setting(z.int().min(1).max(4096), {
+    about: 'episodes under way at once; changes no result',
+    unit: 'episodes',
+  }).default(value);
+
+export const modelSchema = section(
+  {
+    from: setting(z.string().nullable(), {
+      about:
+        'Hugging Face folder to start from, with its tokenizer.json; null starts from random weights',
+    }).default(null),
+    backend: setting(z.enum(['native', 'tfjs']), {
+      about: 'what runs the model: the native engine, or plain tfjs on the CPU',
+    }).default('native'),
+    threads: setting(z.int().min(0).max(1024), {
+      about: 'threads of the native engine; 0 takes one per core',
+      unit: 'threads',
+    }).default(0),
+    width: tokens('C, width of the residual stream', 128),
+    layers: setting(z.int().min(1), { about: 'L', unit: 'layers' }).default(4),
+    heads: setting(z.int().min(1), { about: 'H, query heads', unit: 'heads' }).default(4),
+    keyValueHeads: setting(z.int().min(1), {
+      about: 'K, key and value heads; divides heads',
+      unit: 'heads',
+    }).default(2),
+    headWidth: setting(z.int().min(2), { about: 'D, width of a head; even' }).default(32),
+    feedForwardWidth: setting(z.int().min(1), { about: 'F, width of the SwiGLU layer' }).default(
+      352,
+    ),
+    ropeTheta: setting(z.number().min(1), { about: 'base of the rotary embedding' }).default(
+      10_000,
+    ),
+    maxPositions: tokens('longest sequence', 2048),
+  },
+  'the model; sizes apply when it starts from random weights',
+);
+
+export const episodeSchema = section(
+  {
+    topK: setting(z.int().min(1).max(100), {
+      about: 'passages that a search returns',
+      unit: 'passages',
+    }).default(4),
+    maxTurns: setting(z.int().min(1).max(64), {
+      about: 'turns of the policy; the last one must answer',
+      unit: 'turns',
+    }).default(12),
+    maxTurnTokens: tokens('of one policy turn', 128),
+    maxPolicyTokens: tokens('that the policy writes in one episode', 512),
+    maxInformationTokens: tokens('of one search result block', 384),
+    maxContextTokens: tokens('of a whole episode: prompt, policy and results together', 2048),
+    searchTimeoutMs: setting(z.int().min(1), {
+      about: 'until a search fails',
+      unit: 'milliseconds',
+    }).default(10_000),
+    episodeTimeoutMs: setting(z.int().min(1), {
+      about: 'until an episode ends where it is',
+      unit: 'milliseconds',
+    }).default(600_000),
+    answerForm: setting(z.enum(['slots', 'paragraph']), {
+      about: 'what a RAMP answer is: the slot texts, or the whole filled paragraph',
+    }).default('slots'),
+  },
+  'the episode protocol and its budgets',
+);
+
+const phaseSchema = z
+  .strictObject({
+    name: z.string().min(1),
+    /** Task groups whose trajectories it trains on; none = copying alone. */
+    groups: z.array(z.string()).default([]),
+    /** Every so-manyth step is a copying step; 0 = none. */
+    copyEvery: z.int().min(0).default(0),
+    steps: z.int().min(1).optional(),
+    tokens: z.int().min(1).optional(),
+    epochs: z.int().min(1).optional(),
+  })
+  .refine(
+    ({ steps, tokens: total, epochs }) =>
+      [steps, total, epochs].filter((end) => end !== undefined).length === 1,
+    { message: 'expected exactly one of steps, tokens and epochs' },
+  );
+
+export const sftSchema = section(
+  {
+    phases: setting(z.array(phaseSchema).min(1), {
+      about:
+        'the curriculum: list of {name, groups, copyEvery, and one of steps, tokens, epochs}; copyEvery 2 makes every other step a copying step',
+    }).default([{ name: 'all', groups: ['k1', 'k2', 'k3', 'k4'], copyEvery: 0, epochs: 1 }]),
+    copying: section(
+      {
+        minTokens: tokens('shortest random stretch that is repeated', 8),
+        maxTokens: tokens('longest random stretch that is repeated', 64),
+        repeats: setting(z.int().min(2), {
+          about: 'how often the stretch occurs; all but the first carry loss',
+          unit: 'times',
+        }).default(2),
+      },
+      'copying steps: random sequences that repeat themselves',
+    ).prefault({}),
+    batchTokens: tokens('of one optimizer step', 8192),
+    microBatchTokens: tokens('of one forward and backward pass; bounds memory only', 8192),
+    learningRate: setting(z.number().positive(), { about: 'peak of the schedule' }).default(1e-3),
+    finalLearningRate: setting(z.number().min(0), { about: 'where the cosine ends' }).default(1e-4),
+    warmUpSteps: setting(z.int().min(0), { about: 'linear warm-up', unit: 'steps' }).default(20),
+    weightDecay: setting(z.number().min(0), { about: 'decoupled, on matrices only' }).default(0.1),
+    maxGradientNorm: setting(z.number().positive(), { about: 'clips the global norm' }).default(1),
+    checkpointEvery: setting(z.int().min(1), {
+      about: 'a checkpoint every so many steps; a killed run continues from the last',
+      unit: 'steps',
+    }).default(50),
+  },
+  'supervised fine-tuning',
+);
+
+export const rolloutsSchema = section(
+  {
+    checkpoint: setting(z.enum(['base', 'sft', 'rl']), { about: 'which weights act' }).default(
+      'sft',
+    ),
+    tasks: setting(z.int().min(1), { about: 'training tasks', unit: 'tasks' }).default(20),
+    samples: setting(z.int().min(1), { about: 'episodes per task', unit: 'episodes' }).default(4),
+    temperature: setting(z.number().min(0), { about: '0 is greedy' }).default(1),
+    concurrency: concurrency(32),
+  },
+  'rollouts for inspection',
+);
+
+export const rewardSchema = section(
+  {
+    formatWeight: setting(z.number().min(0), { about: 'weight of a valid format' }).default(0.1),
+    answerWeight: setting(z.number().min(0), {
+      about: 'weight of the answer, which counts only in a valid format',
+    }).default(0.9),
+    metric: setting(z.enum(['recall', 'f1', 'exact']), {
+      about: 'score of one slot: token recall times brevity, token F1, or exact match',
+      source: 'recall: MaskSearch §3.3',
+    }).default('recall'),
+    overlongTokens: setting(z.int().min(0), {
+      about:
+        'policy tokens below maxPolicyTokens over which the soft overlong penalty grows; 0 = off',
+      unit: 'tokens',
+      source: 'DAPO (arXiv:2503.14476) Eq. 13',
+    }).default(0),
+  },
+  'the reward',
+);
+
+const rlPhaseSchema = z.strictObject({
+  name: z.string().min(1),
+  /** Task groups that are drawn from, in one shuffled pool. */
+  groups: z.array(z.string()).min(1),
+  steps: z.int().min(1),
+});
+
+export const rlSchema = section(
+  {
+    recipe: setting(z.enum(['dapo', 'grpo']), { about: 'the policy-gradient method' }).default(
+      'dapo',
+    ),
+    steps: setting(z.int().min(0), {
+      about: 'rollout steps: each samples a batch and updates on it',
+      unit: 'steps',
+    }).default(40),
+    curriculum: setting(z.array(rlPhaseSchema), {
+      about:
+        'list of {name, groups, steps}; the last goes on; empty = all training tasks in one pool',
+    }).default([]),
+    groupsPerStep: setting(z.int().min(1), {
+      about: 'N, task groups that survive the filter in one step',
+      unit: 'tasks',
+      source: '512 in DAPO §4.1',
+    }).default(16),
+    samplesPerTask: setting(z.int().min(2), {
+      about: 'G, episodes per task',
+      unit: 'episodes',
+      source: '16 in DAPO §4.1',
+    }).default(8),
+    miniBatches: setting(z.int().min(1), {
+      about: 'optimizer steps per rollout step; with 1 clipping never acts',
+      unit: 'steps',
+      source: '16 in DAPO §4.1',
+    }).default(2),
+    clipLow: setting(z.number().positive(), {
+      about: 'lower clip bound',
+      source: 'DAPO §4.1',
+    }).default(0.2),
+    clipHigh: setting(z.number().positive(), {
+      about: 'upper clip bound; unused by grpo, whose clip is symmetric',
+      source: 'DAPO §4.1',
+    }).default(0.28),
+    dualClip: setting(z.number().gt(1).nullable(), {
+      about: 'bound of the ratio for negative advantages; null = off',
+      source: 'arXiv:1912.09729',
+    }).default(null),
+    entropyCoefficient: setting(z.number().min(0), { about: 'entropy bonus; 0 = off' }).default(0),
+    truncatedImportance: setting(z.number().min(1).nullable(), {
+      about: 'cap of the truncated importance weights; null = off',
+    }).default(null),
+    maximumRounds: setting(z.int().min(1), {
+      about: 'rounds of sampling to fill a step',
+      unit: 'rounds',
+      source: 'max_num_gen_batches of verl',
+    }).default(10),
+    maximumLagSteps: setting(z.int().min(0), {
+      about: 'steps that surplus groups may wait to be trained on; 0 throws them away',
+      unit: 'steps',
+    }).default(1),
+    overlongFiltering: setting(z.boolean(), {
+      about: 'take truncated samples out of the loss',
+      source: 'DAPO §3.4',
+    }).default(false),
+    learningRate: setting(z.number().positive(), { about: 'constant after the warm-up' }).default(
+      1e-4,
+    ),
+    warmUpSteps: setting(z.int().min(0), { about: 'linear warm-up', unit: 'steps' }).default(5),
+    weightDecay: setting(z.number().min(0), { about: 'decoupled, on matrices only' }).default(0),
+    maxGradientNorm: setting(z.number().positive(), { about: 'clips the global norm' }).default(1),
+    microBatchTokens: tokens('of one forward and backward pass; bounds memory only', 8192),
+    temperature: setting(z.number().positive(), {
+      about: 'of sampling',
+      source: 'DAPO §4.1',
+    }).default(1),
+    concurrency: concurrency(64),
+    checkpointEvery: setting(z.int().min(1), {
+      about: 'a checkpoint every so many steps; a killed run continues from the last',
+      unit: 'steps',
+    }).default(10),
+  },
+  'reinforcement learning',
+);
+
+export const evaluationSchema = section(
+  {
+    checkpoints: setting(z.array(z.enum(['base', 'sft', 'rl'])).min(1), {
+      about: 'which weights are measured',
+    }).default(['base', 'sft', 'rl']),
+    tasksPerGroup: setting(z.int().min(1), {
+      about: 'held-out tasks per group',
+      unit: 'tasks',
+    }).default(200),
+    temperature: setting(z.number().min(0), { about: '0 is greedy' }).default(0),
+    resamples: setting(z.int().min(100), { about: 'bootstrap resamples of each interval' }).default(
+      2000,
+    ),
+    concurrency: concurrency(64),
+  },
+  'held-out evaluation',
+);
+
+export const reportSchema = section(
+  {
+    episodes: setting(z.int().min(0), {
+      about: 'example episodes per checkpoint and group in report.html',
+      unit: 'episodes',
+    }).default(3),
+  },
+  'the report',
+);

@@ -1,0 +1,126 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { applyFlags, flagsOf } from './flags.ts';
+import { jsonSchemaOf, leavesOf } from './leaves.ts';
+import { parseConfig, readConfigFile, withSetting } from './load.ts';
+import { editDistance, nearest } from './nearest.ts';
+import { runConfigSchema, sectionSchema, SECTION_NAMES } from './run-config.ts';
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'config-'));
+});
+afterAll(() => {
+  rmSync(folder, { recursive: true });
+});
+
+function file(name: string, text: string): string {
+  const path = join(folder, name);
+  writeFileSync(path, text);
+  return path;
+}
+
+describe('parseConfig', () => {
+  test('fills in every default from an empty configuration', () => {
+    const config = parseConfig(runConfigSchema, {}, 'test');
+    expect(config.index).toEqual({ k1: 0.9, b: 0.4 });
+    expect(config.rl.clipHigh).toBe(0.28);
+  });
+
+  test('refuses an unknown key and suggests the nearest', () => {
+    expect(() => parseConfig(runConfigSchema, { sft: { learningrate: 1 } }, 'a.yaml')).toThrow(
+      'a.yaml: expected known keys, received sft.learningrate; did you mean sft.learningRate.',
+    );
+    expect(() => parseConfig(runConfigSchema, { indx: {} }, 'a.yaml')).toThrow(
+      'did you mean index',
+    );
+  });
+
+  test('names the key and the value that is out of range', () => {
+    expect(() => parseConfig(runConfigSchema, { index: { b: 2 } }, 'a.yaml')).toThrow(
+      /^a\.yaml: index\.b: .*<=1.*, received 2\.$/,
+    );
+  });
+
+  test('refuses a phase that ends in two ways', () => {
+    const phase = { name: 'x', steps: 1, epochs: 1 };
+    expect(() => parseConfig(runConfigSchema, { sft: { phases: [phase] } }, 'a.yaml')).toThrow(
+      'expected exactly one of steps, tokens and epochs',
+    );
+  });
+});
+
+describe('readConfigFile', () => {
+  test('reads YAML', () => {
+    expect(readConfigFile(file('ok.yaml', 'seed: 3\nindex: {b: 0.5}\n'))).toEqual({
+      seed: 3,
+      index: { b: 0.5 },
+    });
+    expect(readConfigFile(file('empty.yaml', ''))).toEqual({});
+  });
+
+  test.each([
+    ['broken.yaml', 'a: [1,\nb: 2\n', /broken\.yaml:\d+: expected YAML/],
+    ['list.yaml', '- 1\n', /expected keys and values, received \[1\]/],
+  ])('refuses %s', (name, text, message) => {
+    expect(() => readConfigFile(file(name, text))).toThrow(message);
+  });
+
+  test('says where examples are when there is no file', () => {
+    expect(() => readConfigFile(join(folder, 'absent.yaml'))).toThrow(
+      /found none; runs\/configs\//,
+    );
+  });
+});
+
+describe('flags', () => {
+  test('set nested keys, own ones without prefix', () => {
+    const flags = [
+      ...flagsOf('corpus', sectionSchema('corpus'), true),
+      ...flagsOf('index', sectionSchema('index'), false),
+    ];
+    const given = { 'world.articles': '300', 'index.b': '0.1', input: 'null' };
+    const config = applyFlags({ corpus: { world: { heldoutArticles: 200 } } }, flags, given);
+    expect(config).toEqual({
+      corpus: { world: { heldoutArticles: 200, articles: 300 }, input: null },
+      index: { b: 0.1 },
+    });
+  });
+
+  test('withSetting leaves its argument alone', () => {
+    const base = { a: { b: 1 } };
+    expect(withSetting(base, 'a.c', 2)).toEqual({ a: { b: 1, c: 2 } });
+    expect(base).toEqual({ a: { b: 1 } });
+  });
+});
+
+describe('the schema', () => {
+  test('describes every key of every section and gives each a default', () => {
+    for (const name of SECTION_NAMES) {
+      for (const leaf of leavesOf(sectionSchema(name))) {
+        expect(leaf.about, `${name}.${leaf.path}`).not.toBe('');
+        expect(leaf.defaultValue, `${name}.${leaf.path}`).toBeDefined();
+      }
+    }
+  });
+
+  test('becomes a JSON Schema that refuses unknown keys', () => {
+    const schema = jsonSchemaOf(runConfigSchema);
+    expect(schema).toMatchObject({ type: 'object', additionalProperties: false });
+    expect(schema).toHaveProperty('properties.index.properties.k1.default', 0.9);
+  });
+});
+
+describe('nearest', () => {
+  test('measures edits', () => {
+    expect(editDistance('kitten', 'sitting')).toBe(3);
+    expect(editDistance('', 'abc')).toBe(3);
+  });
+
+  test('offers nothing when nothing is near', () => {
+    expect(nearest('zzzzzzzz', ['seed', 'name'])).toBeUndefined();
+    expect(nearest('sed', ['name', 'seed'])).toBe('seed');
+  });
+});

@@ -1,0 +1,25 @@
+#!/usr/bin/env node
+// The `masksearch` command: parses arguments, runs stages, turns every failure into one message and an exit code.
+import { reportFailure } from './commands/failure.ts';
+import { buildProgram } from './commands/program.ts';
+
+const interrupt = new AbortController();
+let interrupts = 0;
+const onSignal = (signal: NodeJS.Signals): void => {
+  interrupts++;
+  // The second Ctrl-C does not wait for anything to be saved.
+  if (interrupts > 1) process.exit(130);
+  process.stderr.write(`\n${signal}: saving; once more to leave at once\n`);
+  interrupt.abort(new Error(signal));
+};
+process.on('SIGINT', onSignal);
+process.on('SIGTERM', onSignal);
+
+try {
+  await buildProgram(interrupt.signal).parseAsync();
+} catch (error) {
+  process.exitCode = reportFailure(error, {
+    json: process.argv.includes('--json'),
+    interrupted: interrupt.signal.aborted,
+  });
+}

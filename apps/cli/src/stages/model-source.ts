@@ -1,0 +1,100 @@
+// Where a model comes from: random weights, a folder to start from, or an earlier stage; and what runs it.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ConfigError } from '@masksearch/core';
+import {
+  createTfjsModel,
+  loadModelFolder,
+  type DecoderConfig,
+  type LanguageModel,
+  type NamedTensor,
+} from '@masksearch/model';
+import { parseTokenizer, type Tokenizer } from '@masksearch/tokenizer';
+import type { RunConfig } from '../config/run-config.ts';
+import { hashPath } from '../run/hash-path.ts';
+import { stageFile, stageFolder, stageOutputs, type RunContext } from '../run/run-folder.ts';
+
+/** Which weights: those that training starts from, or those that a stage left. */
+export type CheckpointName = 'base' | 'sft' | 'rl';
+
+type Run = Pick<RunContext, 'folder' | 'seed'>;
+
+export function readTokenizer(run: Pick<RunContext, 'folder'>): Tokenizer {
+  const path = stageFile(run, 'corpus', 'tokenizer.json');
+  return parseTokenizer(readFileSync(path, 'utf8'), path);
+}
+
+/** Folder of the weights, or null for random ones. */
+export function weightsFolder(run: Run, config: RunConfig, name: CheckpointName): string | null {
+  if (name === 'base') return config.model.from;
+  stageFile(run, name, 'model');
+  return join(stageFolder(run, name), 'model');
+}
+
+/**
+ * Creates the model that `config.model` asks for, with the weights of a checkpoint. The caller disposes of it.
+ * @throws {ConfigError} the model and the tokenizer do not fit.
+ */
+export async function openModel(
+  run: Run,
+  config: RunConfig,
+  name: CheckpointName,
+): Promise<LanguageModel> {
+  const folder = weightsFolder(run, config, name);
+  const tokenizer = readTokenizer(run);
+  if (folder === null) {
+    return createModel(config, { config: decoderConfig(config, tokenizer), seed: run.seed });
+  }
+  const { config: decoder, weights } = loadModelFolder(folder);
+  if (decoder.vocabularySize < tokenizer.vocabularySize) {
+    throw new ConfigError(
+      `${folder}: expected at least ${tokenizer.vocabularySize} token embeddings for this run's tokenizer, received ${decoder.vocabularySize}.`,
+    );
+  }
+  return createModel(config, { config: decoder, weights });
+}
+
+interface Start {
+  readonly config: DecoderConfig;
+  readonly weights?: readonly NamedTensor[];
+  readonly seed?: number;
+}
+
+async function createModel({ model }: RunConfig, start: Start): Promise<LanguageModel> {
+  if (model.backend === 'tfjs') return createTfjsModel(start);
+  const { createNativeModel } = await import('@masksearch/engine');
+  return createNativeModel({ ...start, threads: model.threads });
+}
+
+/** Sizes from the configuration, vocabulary from the tokenizer. */
+function decoderConfig({ model }: RunConfig, tokenizer: Tokenizer): DecoderConfig {
+  const { width, layers, heads, keyValueHeads, headWidth, feedForwardWidth } = model;
+  return {
+    vocabularySize: tokenizer.vocabularySize,
+    width,
+    layers,
+    heads,
+    keyValueHeads,
+    headWidth,
+    feedForwardWidth,
+    ropeTheta: model.ropeTheta,
+    normEpsilon: 1e-6,
+    maxPositions: model.maxPositions,
+    attentionBias: true,
+    tiedEmbeddings: true,
+  };
+}
+
+/** Hashes of what a checkpoint consists of, for manifests. */
+export async function modelInputs(
+  run: Run,
+  config: RunConfig,
+  name: CheckpointName,
+): Promise<Record<string, string>> {
+  if (name === 'base') {
+    const { from } = config.model;
+    return from === null ? {} : { [from]: await hashPath(from) };
+  }
+  const outputs = Object.entries(stageOutputs(run, name));
+  return Object.fromEntries(outputs.filter(([file]) => file.startsWith(`${name}/model/`)));
+}

@@ -1,0 +1,125 @@
+// Stage rl: DAPO on rollouts of the model itself. Here agent, search and trainer meet; none knows the others.
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { CancelledError } from '@masksearch/core';
+import { saveModelFolder } from '@masksearch/model';
+import { openIndex } from '@masksearch/search';
+import {
+  dapo,
+  dapoRecipe,
+  grpoRecipe,
+  warmUpSchedule,
+  type MetricsRow,
+  type Recipe,
+} from '@masksearch/train';
+import type { RunConfig } from '../config/run-config.ts';
+import { stageOutputs, type RunContext } from '../run/run-folder.ts';
+import { runStage, type StageOutcome, type StageResult, type StageWork } from '../run/run-stage.ts';
+import { groupCollector } from './collect.ts';
+import { modelInputs, openModel, readTokenizer } from './model-source.ts';
+import { readTasks } from './read-tasks.ts';
+import { indexFolder } from './sides.ts';
+
+export async function rlStage(run: RunContext, config: RunConfig): Promise<StageOutcome> {
+  const { concurrency: _, ...rl } = config.rl;
+  return runStage(run, {
+    name: 'rl',
+    config: { rl, episode: config.episode, reward: config.reward },
+    inputs: { ...stageOutputs(run, 'tasks'), ...(await modelInputs(run, config, 'sft')) },
+    resumable: true,
+    execute: (work) => trainRl(run, config, work),
+  });
+}
+
+async function trainRl(run: RunContext, config: RunConfig, work: StageWork): Promise<StageResult> {
+  const { rl } = config;
+  const tokenizer = readTokenizer(run);
+  const model = await openModel(run, config, 'sft');
+  const checkpoints = join(work.folder, 'checkpoints');
+  const progress = work.progress('steps');
+  try {
+    const result = await dapo({
+      model,
+      tasks: tasksToTrain(await readTasks(run, 'train'), rl),
+      collect: groupCollector({
+        model,
+        tokenizer,
+        config,
+        search: openIndex(indexFolder(run, 'train')),
+        seed: run.seed,
+      }),
+      recipe: recipeOf(rl),
+      curriculum: rl.curriculum,
+      config: dapoConfigOf(rl, run.seed),
+      schedule: warmUpSchedule({ peak: rl.learningRate, warmUpSteps: rl.warmUpSteps }),
+      adamW: { weightDecay: rl.weightDecay, maxGradientNorm: rl.maxGradientNorm },
+      checkpoints: { folder: checkpoints, everySteps: rl.checkpointEvery },
+      metrics: join(work.folder, 'metrics.jsonl'),
+      signal: work.signal,
+      onStep: (row) => progress.update(Number(row['step']), rl.steps, noteOf(row)),
+    });
+    if (result.stopped) {
+      throw new CancelledError(`rl: stopped at step ${result.steps} of ${rl.steps}.`);
+    }
+    const tokenizerJson = tokenizer.serialize();
+    await saveModelFolder(join(work.folder, 'model'), model, { tokenizerJson });
+    // The weights are in place: what only resumption needs can go.
+    rmSync(checkpoints, { recursive: true, force: true });
+    const { stopped: __, ...counts } = result;
+    return { counts, device: model.device };
+  } finally {
+    await model.dispose();
+  }
+}
+
+type RlConfig = RunConfig['rl'];
+
+/** Tasks of the groups that the curriculum names; all tasks without one. */
+function tasksToTrain<T extends { readonly group: string }>(
+  tasks: readonly T[],
+  { curriculum }: RlConfig,
+): readonly T[] {
+  if (curriculum.length === 0) return tasks;
+  const groups = new Set(curriculum.flatMap((phase) => phase.groups));
+  return tasks.filter(({ group }) => groups.has(group));
+}
+
+function recipeOf({ recipe, clipLow, clipHigh, dualClip, ...rl }: RlConfig): Recipe {
+  const shared = {
+    entropyCoefficient: rl.entropyCoefficient,
+    ...(dualClip === null ? {} : { dualClip }),
+  };
+  switch (recipe) {
+    case 'dapo':
+      return dapoRecipe({
+        ...shared,
+        clip: { low: clipLow, high: clipHigh },
+        maximumRounds: rl.maximumRounds,
+      });
+    case 'grpo':
+      return grpoRecipe({ ...shared, clip: clipLow });
+    default:
+      return recipe satisfies never;
+  }
+}
+
+function dapoConfigOf(rl: RlConfig, seed: number) {
+  const { steps, samplesPerTask, groupsPerStep, miniBatches, microBatchTokens } = rl;
+  const { maximumLagSteps, overlongFiltering, truncatedImportance } = rl;
+  return {
+    seed,
+    steps,
+    samplesPerTask,
+    groupsPerStep,
+    miniBatches,
+    microBatchTokens,
+    maximumLagSteps,
+    overlongFiltering,
+    ...(truncatedImportance === null ? {} : { truncatedImportance }),
+  };
+}
+
+function noteOf(row: MetricsRow): string {
+  const score = Number(row['critic/score/mean'] ?? row['reward'] ?? Number.NaN);
+  return Number.isNaN(score) ? '' : `outcome ${score.toFixed(3)}`;
+}

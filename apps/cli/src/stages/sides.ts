@@ -1,0 +1,44 @@
+// The two sides of a run, what is trained on and what is held out, and where their files lie.
+import { existsSync } from 'node:fs';
+import {
+  documentSchema,
+  passageSchema,
+  readJsonl,
+  type Document,
+  type Passage,
+} from '@masksearch/core';
+import { join } from 'node:path';
+import { stageFile, stageFolder, type RunContext } from '../run/run-folder.ts';
+
+export const SIDES = ['train', 'heldout'] as const;
+export type Side = (typeof SIDES)[number];
+
+type Run = Pick<RunContext, 'folder'>;
+
+/**
+ * The side whose passages are searched for tasks of `side`. The held-out world has passages of its
+ * own; the held-out documents of an input lie among all others.
+ */
+export function searchedSide(run: Run, side: Side): Side {
+  const own = join(stageFolder(run, 'corpus'), side, 'passages.jsonl');
+  return existsSync(own) ? side : 'train';
+}
+
+export function readDocuments(run: Run, side: Side): AsyncGenerator<Document> {
+  return readJsonl(stageFile(run, 'corpus', `${side}/documents.jsonl`), documentSchema);
+}
+
+/** The passages that are searched for tasks of `side`. */
+export function readPassages(run: Run, side: Side): AsyncGenerator<Passage> {
+  return readJsonl(
+    stageFile(run, 'corpus', `${searchedSide(run, side)}/passages.jsonl`),
+    passageSchema,
+  );
+}
+
+/** Folder of the search index for tasks of `side`. */
+export function indexFolder(run: Run, side: Side): string {
+  const folder = searchedSide(run, side);
+  stageFile(run, 'index', folder);
+  return join(stageFolder(run, 'index'), folder);
+}

@@ -1,0 +1,60 @@
+// Stage trajectories: the teacher plays every training task; what the judge refuses is kept apart with the reason.
+import { join } from 'node:path';
+import { resolveEpisodeConfig, teachAll } from '@masksearch/agent';
+import { JsonlWriter, type Trajectory } from '@masksearch/core';
+import { openIndex } from '@masksearch/search';
+import type { RunConfig } from '../config/run-config.ts';
+import { stageOutputs, type RunContext } from '../run/run-folder.ts';
+import { runStage, type StageOutcome } from '../run/run-stage.ts';
+import { readTokenizer } from './model-source.ts';
+import { indexFolder } from './sides.ts';
+import { readTasks } from './read-tasks.ts';
+
+/** Tasks between two updates of the progress line. */
+const CHUNK_TASKS = 128;
+
+export async function trajectoriesStage(run: RunContext, config: RunConfig): Promise<StageOutcome> {
+  return runStage(run, {
+    name: 'trajectories',
+    // Concurrency changes no result.
+    config: { episode: config.episode },
+    inputs: stageOutputs(run, 'tasks'),
+    resumable: false,
+    execute: async (work) => {
+      const tasks = await readTasks(run, 'train');
+      const environment = {
+        tokenizer: readTokenizer(run),
+        search: openIndex(indexFolder(run, 'train')),
+        config: resolveEpisodeConfig(config.episode),
+        concurrency: config.trajectories.concurrency,
+        signal: work.signal,
+      };
+      const progress = work.progress('episodes');
+      const kept = new JsonlWriter(join(work.folder, 'trajectories.jsonl'));
+      const rejected = new JsonlWriter(join(work.folder, 'rejected.jsonl'));
+      const counts: Record<string, number> = {};
+      for (let start = 0; start < tasks.length; start += CHUNK_TASKS) {
+        const chunk = await teachAll(tasks.slice(start, start + CHUNK_TASKS), environment);
+        for (const trajectory of chunk) {
+          (trajectory.verdict.accepted ? kept : rejected).write(withoutClock(trajectory));
+          const name = countName(trajectory);
+          counts[name] = (counts[name] ?? 0) + 1;
+        }
+        progress.update(start + chunk.length, tasks.length);
+      }
+      kept.close();
+      rejected.close();
+      return { counts, device: 'cpu' };
+    },
+  });
+}
+
+/** Search times differ from run to run; everything else is the same for the same seed. */
+function withoutClock(trajectory: Trajectory): Trajectory {
+  const searches = trajectory.searches.map(({ milliseconds: _, ...search }) => search);
+  return { ...trajectory, searches };
+}
+
+function countName({ group, verdict }: Trajectory): string {
+  return verdict.accepted ? `kept/${group}` : `rejected/${verdict.reason}`;
+}
