@@ -410,11 +410,14 @@ Napi::Value append(const Napi::CallbackInfo& info) {
   ModelHandle& handle = handle_of(info[0]);
   auto id = SequenceId(read_integer(info[1], "sequence"));
   std::vector<int32_t> tokens = read_tokens(info[2], "tokens");
-  auto work = [id, tokens](ModelHost& host) {
-    host.append(id, tokens);
-    return 0;
-  };
-  return submit(info.Env(), handle.engine.get(), Order::between_tokens, work, to_undefined);
+  handle.engine->submit(Order::between_tokens, [id, tokens](ModelHost& host) {
+    try {
+      host.append(id, tokens);
+    } catch (const std::exception&) {
+      host.close_sequence(id);  // every use of it reports that it is not there
+    }
+  });
+  return info.Env().Undefined();
 }
 
 Napi::Value generate(const Napi::CallbackInfo& info) {

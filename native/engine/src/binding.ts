@@ -123,7 +123,7 @@ export interface Binding {
     key0: number,
     key1: number,
   ): number;
-  append(model: ModelHandle, sequence: number, tokens: Int32Array): Promise<void>;
+  append(model: ModelHandle, sequence: number, tokens: Int32Array): void;
   /** One turn; a sequence has at most one at a time. */
   generate(model: ModelHandle, sequence: number, request: NativeRequest): Promise<NativeTurn>;
   /** The turn in progress of a sequence, if any, ends as cancelled with what it has sampled. */

@@ -1,1 +1,1 @@
-export {};
+export * from './native-language-model.ts';

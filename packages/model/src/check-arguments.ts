@@ -79,9 +79,9 @@ export function checkTokenLoss(loss: TokenLoss, batch: PackedBatch, where: strin
   checkPerToken(loss.advantages, 'advantages', batch, where);
   checkPerToken(loss.importanceWeights, 'importanceWeights', batch, where);
   const { low, high } = loss.clip;
-  if (!(low >= 0 && low <= 1 && high >= 0 && Number.isFinite(high))) {
+  if (!(low >= 0 && low < 1 && high >= 0 && Number.isFinite(high))) {
     throw new InputError(
-      `${where}: expected clip.low in [0, 1] and clip.high >= 0, received ${low} and ${high}.`,
+      `${where}: expected clip.low in [0, 1) and clip.high >= 0, received ${low} and ${high}.`,
     );
   }
   if (loss.dualClip !== undefined && !(Number.isFinite(loss.dualClip) && loss.dualClip > 1)) {

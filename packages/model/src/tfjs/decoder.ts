@@ -49,9 +49,7 @@ export function vocabularyLogProbs(
 ): Tensor2D {
   const head = weight<Tensor2D>(weights, config.tiedEmbeddings ? EMBEDDINGS : HEAD);
   const logits = tf.matMul<Tensor2D>(hidden, head, false, true); // (N, V)
-  return tf.logSoftmax(
-    temperature === 1 ? logits : tf.div(logits, temperature),
-  );
+  return tf.logSoftmax(temperature === 1 ? logits : tf.div(logits, temperature));
 }
 
 /**

@@ -69,6 +69,8 @@ export class TfjsLanguageModel implements LanguageModel {
   readonly #gradients = new Map<string, Tensor>();
   readonly #queue = new SerialQueue();
   #version = 0;
+  /** Counts what has changed the weights: samplers of older epochs are refused. */
+  #epoch = 0;
   #disposed = false;
 
   constructor(config: DecoderConfig, backend: string, weights: readonly NamedTensor[]) {
@@ -133,6 +135,7 @@ export class TfjsLanguageModel implements LanguageModel {
       }
       this.#zeroGradients();
       this.#version++;
+      this.#epoch++;
       return { gradientNorm };
     });
   }
@@ -158,7 +161,7 @@ export class TfjsLanguageModel implements LanguageModel {
     checkSamplerOptions(options, this.config);
     return new TfjsSampler(options, {
       config: this.config,
-      version: () => this.#version,
+      epoch: () => this.#epoch,
       run: (job) => this.#run(job),
       nextLogProbs: (tokens, temperature) => this.#nextLogProbs(tokens, temperature),
     });
@@ -200,6 +203,7 @@ export class TfjsLanguageModel implements LanguageModel {
       });
       this.#zeroGradients();
       this.#version = version;
+      this.#epoch++;
     });
   }
 

@@ -15,7 +15,8 @@ import type {
 /** What a sampler needs of its model. */
 export interface NextTokenModel {
   readonly config: DecoderConfig;
-  readonly version: () => number;
+  /** Changes whenever the weights do. */
+  readonly epoch: () => number;
   /** Runs a job after all calls issued before it. */
   readonly run: <T>(job: () => Promise<T>) => Promise<T>;
   /** (V) log-probabilities (nats) of what follows `tokens`; only within `run`. */
@@ -25,14 +26,14 @@ export interface NextTokenModel {
 export class TfjsSampler implements Sampler {
   readonly #options: SamplerOptions;
   readonly #model: NextTokenModel;
-  readonly #version: number;
+  readonly #epoch: number;
   readonly #sequences = new Set<TfjsSequence>();
   #closed = false;
 
   constructor(options: SamplerOptions, model: NextTokenModel) {
     this.#options = options;
     this.#model = model;
-    this.#version = model.version();
+    this.#epoch = model.epoch();
   }
 
   open(tokens: Int32Array, key: readonly [number, number]): SamplerSequence {
@@ -57,14 +58,14 @@ export class TfjsSampler implements Sampler {
   /** @throws {InputError} The sampler is closed, or the weights have changed since it was made. */
   checkLive(where: string): void {
     if (this.#closed) throw new InputError(`${where}: expected an open sampler, it is closed.`);
-    this.checkVersion(where);
+    this.checkEpoch(where);
   }
 
   /** @throws {InputError} The weights have changed since the sampler was made. */
-  checkVersion(where: string): void {
-    if (this.#model.version() !== this.#version) {
+  checkEpoch(where: string): void {
+    if (this.#model.epoch() !== this.#epoch) {
       throw new InputError(
-        `${where}: expected a sampler of version ${this.#model.version()}, this one is of version ${this.#version}; make a new one after each step.`,
+        `${where}: expected a sampler of the present weights, they have changed since it was made; make a new one after each step.`,
       );
     }
   }
@@ -139,7 +140,7 @@ class TfjsSequence implements SamplerSequence {
       logProbs: Float32Array.from(logProbs),
       reason,
     });
-    this.#sampler.checkVersion('generate');
+    this.#sampler.checkEpoch('generate');
     for (;;) {
       if (endsWithStop(tokens, request.stop)) return end('stop');
       if (tokens.length === request.maxTokens) return end('length');

@@ -1,0 +1,259 @@
+// LanguageModel on the native engine: training and sampling over one copy of the weights.
+import { availableParallelism } from 'node:os';
+import { InputError, ShapeError } from '@masksearch/core';
+import {
+  checkAdamW,
+  checkBatch,
+  checkDecoderConfig,
+  checkSamplerOptions,
+  checkTokenLoss,
+  initializeWeights,
+  orderTensors,
+  type AccumulateResult,
+  type AdamWOptions,
+  type CustomTokenLoss,
+  type DecoderConfig,
+  type LanguageModel,
+  type ModelState,
+  type NamedTensor,
+  type PackedBatch,
+  type Sampler,
+  type SamplerOptions,
+  type TokenLoss,
+  type TokenScores,
+} from '@masksearch/model';
+import {
+  callNative,
+  loadBinding,
+  type Arena,
+  type ArenaParameter,
+  type Binding,
+  type ModelHandle,
+  type NativeLoss,
+} from '@masksearch/native-engine';
+import { NativeSampler } from './native-sampler.ts';
+
+export interface NativeModelOptions {
+  readonly config: DecoderConfig;
+  /** Starting weights; without them `initializeWeights(config, seed)`. */
+  readonly weights?: readonly NamedTensor[];
+  /** Seed of random starting weights; default 0. */
+  readonly seed?: number;
+  /** Threads of the engine; results do not depend on it. Default: the cores available. */
+  readonly threads?: number;
+}
+
+/**
+ * A decoder on the native engine, with a thread of its own. Dispose of it when done.
+ * @throws {UnavailableError} The addon is not built; the message names the command that builds it.
+ * @throws {ConfigError} The config describes no decoder.
+ * @throws {InputError} The weights do not fit the config, or `threads` is not in 1..1024.
+ */
+export async function createNativeModel(options: NativeModelOptions): Promise<NativeLanguageModel> {
+  const { config, seed = 0, threads = availableParallelism() } = options;
+  checkDecoderConfig(config, 'createNativeModel');
+  if (!Number.isInteger(threads) || threads < 1 || threads > 1024) {
+    throw new InputError(`createNativeModel: expected threads in 1..1024, received ${threads}.`);
+  }
+  const binding = loadBinding();
+  const weights = orderTensors(
+    config,
+    options.weights ?? initializeWeights(config, seed),
+    'createNativeModel',
+  );
+  const created = await callNative('createNativeModel', () => binding.createModel(config, threads));
+  const model = new NativeLanguageModel(config, binding, created);
+  await model.writeWeights(weights);
+  return model;
+}
+
+/** Made by `createNativeModel`. `step` and `restore` wait for the turns that samplers are working on. */
+export class NativeLanguageModel implements LanguageModel {
+  readonly config: DecoderConfig;
+  readonly device: string;
+  readonly #binding: Binding;
+  readonly #handle: ModelHandle;
+  readonly #parameters: readonly ArenaParameter[];
+  #version = 0;
+  /** Counts what has changed the weights, in the order of calls: caches of older epochs are stale. */
+  #epoch = 0;
+  #disposed: Promise<void> | undefined;
+
+  constructor(
+    config: DecoderConfig,
+    binding: Binding,
+    created: { model: ModelHandle; device: string; parameters: readonly ArenaParameter[] },
+  ) {
+    this.config = config;
+    this.device = `native ${created.device}`;
+    this.#binding = binding;
+    this.#handle = created.model;
+    this.#parameters = created.parameters;
+  }
+
+  get version(): number {
+    return this.#version;
+  }
+
+  async accumulate(batch: PackedBatch, loss: TokenLoss): Promise<AccumulateResult> {
+    this.#checkLive('accumulate');
+    checkBatch(batch, this.config, 'accumulate');
+    checkTokenLoss(loss, batch, 'accumulate');
+    if (loss.type === 'custom') return this.#accumulateCustom(batch, loss);
+    return callNative('accumulate', () => this.#binding.accumulate(this.#handle, batch, loss));
+  }
+
+  async step(options: AdamWOptions): Promise<{ gradientNorm: number }> {
+    this.#checkLive('step');
+    checkAdamW(options, 'step');
+    this.#epoch++;
+    const gradientNorm = await callNative('step', () => this.#binding.step(this.#handle, options));
+    this.#version++;
+    return { gradientNorm };
+  }
+
+  async score(batch: PackedBatch): Promise<TokenScores> {
+    this.#checkLive('score');
+    checkBatch(batch, this.config, 'score');
+    return callNative('score', () => this.#binding.score(this.#handle, batch));
+  }
+
+  sampler(options: SamplerOptions): Sampler {
+    this.#checkLive('sampler');
+    checkSamplerOptions(options, this.config);
+    const epoch = this.#epoch;
+    return new NativeSampler(options, {
+      config: this.config,
+      binding: this.#binding,
+      handle: this.#handle,
+      checkLive: (where) => {
+        this.#checkLive(where);
+        if (this.#epoch === epoch) return;
+        throw new InputError(
+          `${where}: expected a sampler of the present weights, they have changed since it was made; make a new one after each step.`,
+        );
+      },
+    });
+  }
+
+  weights(): Promise<NamedTensor[]> {
+    return this.#read('weights');
+  }
+
+  gradients(): Promise<NamedTensor[]> {
+    return this.#read('gradients');
+  }
+
+  async state(): Promise<ModelState> {
+    this.#checkLive('state');
+    // Steps called for before this are counted once these reads have come back.
+    const [weights, firstMoments, secondMoments] = await Promise.all([
+      this.#read('weights'),
+      this.#read('firstMoments'),
+      this.#read('secondMoments'),
+    ]);
+    return { version: this.#version, weights, firstMoments, secondMoments };
+  }
+
+  async restore(state: ModelState): Promise<void> {
+    this.#checkLive('restore');
+    const { version } = state;
+    if (!Number.isSafeInteger(version) || version < 0) {
+      throw new InputError(`restore: expected a version >= 0, received ${version}.`);
+    }
+    const weights = orderTensors(this.config, state.weights, 'restore: weights');
+    const first = orderTensors(this.config, state.firstMoments, 'restore: firstMoments');
+    const second = orderTensors(this.config, state.secondMoments, 'restore: secondMoments');
+    const zeros = weights.map(({ data, ...tensor }) => ({
+      ...tensor,
+      data: new Float32Array(data.length),
+    }));
+    await Promise.all([
+      this.writeWeights(weights),
+      this.#write('firstMoments', first),
+      this.#write('secondMoments', second),
+      this.#write('gradients', zeros),
+      callNative('restore', () => this.#binding.setVersion(this.#handle, version)),
+    ]);
+    this.#version = version;
+  }
+
+  /** Puts weights in place; moments and gradients stay. The tensors must be those of the config. */
+  async writeWeights(weights: readonly NamedTensor[]): Promise<void> {
+    this.#epoch++;
+    await this.#write('weights', weights);
+  }
+
+  /** Ends turns as cancelled, waits for other pending calls and frees all memory. */
+  dispose(): Promise<void> {
+    this.#disposed ??= callNative('dispose', () => this.#binding.dispose(this.#handle));
+    return this.#disposed;
+  }
+
+  /** Keeps what the loss throws, which cannot cross the engine's thread, and throws it to the caller. */
+  async #accumulateCustom(batch: PackedBatch, loss: CustomTokenLoss): Promise<AccumulateResult> {
+    let thrown: { readonly error: unknown } | undefined;
+    const native: NativeLoss = {
+      type: 'custom',
+      evaluate: (positions, logProbs, entropies) => {
+        try {
+          return evaluateChunk(loss, { positions, logProbs, entropies });
+        } catch (error) {
+          thrown = { error };
+          throw error;
+        }
+      },
+    };
+    try {
+      return await callNative('accumulate', () =>
+        this.#binding.accumulate(this.#handle, batch, native),
+      );
+    } catch (error) {
+      throw thrown === undefined ? error : thrown.error;
+    }
+  }
+
+  async #read(arena: Arena): Promise<NamedTensor[]> {
+    this.#checkLive(arena);
+    return Promise.all(
+      this.#parameters.map(async ({ name, shape, offset, count }) => ({
+        name,
+        shape,
+        data: await callNative(arena, () =>
+          this.#binding.readArena(this.#handle, arena, offset, count),
+        ),
+      })),
+    );
+  }
+
+  async #write(arena: Arena, tensors: readonly NamedTensor[]): Promise<void> {
+    const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
+    await Promise.all(
+      this.#parameters.map(({ name, offset }) => {
+        const { data } = byName.get(name) as NamedTensor;
+        return callNative(arena, () => this.#binding.writeArena(this.#handle, arena, offset, data));
+      }),
+    );
+  }
+
+  #checkLive(where: string): void {
+    if (this.#disposed !== undefined) {
+      throw new InputError(`${where}: expected a live model, this one is disposed.`);
+    }
+  }
+}
+
+function evaluateChunk(
+  loss: CustomTokenLoss,
+  chunk: { positions: Int32Array; logProbs: Float32Array; entropies: Float32Array },
+): { loss: number; dLogProbs: Float32Array; dEntropies: Float32Array } {
+  const n = chunk.positions.length;
+  const result = loss.evaluate(chunk);
+  const { dLogProbs, dEntropies = new Float32Array(n) } = result;
+  if (dLogProbs.length !== n || dEntropies.length !== n) {
+    throw new ShapeError(
+      `custom loss: expected dLogProbs and dEntropies (n=${n}), received (${dLogProbs.length}) and (${dEntropies.length}).`,
+    );
+  }
+  return { loss: result.loss, dLogProbs, dEntropies };
+}

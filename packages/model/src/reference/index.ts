@@ -1,0 +1,3 @@
+export * from './operations.ts';
+export * from './reference-adamw.ts';
+export * from './reference-decoder.ts';
