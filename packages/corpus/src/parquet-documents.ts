@@ -34,14 +34,20 @@ export async function* readParquet(
   const handle = await open(path, 'r');
   try {
     const file = await bufferOf(handle, path);
-    const metadata = await damagedIfThrown(path, 'its footer', () => parquetMetadataAsync(file));
-    const present = presentColumns(metadata, columns, path);
+    const { metadata, names } = await damagedIfThrown(path, 'footer', () => readFooter(file));
+    const present = presentColumns(names, columns, path);
     let rowStart = 0;
     for (const [group, { num_rows }] of metadata.row_groups.entries()) {
       const rowEnd = rowStart + Number(num_rows);
       const rows = await damagedIfThrown(path, `row group ${group}`, () =>
         parquetReadObjects({ file, metadata, columns: present, rowStart, rowEnd, compressors }),
       );
+      if (rows.length !== rowEnd - rowStart) {
+        throw new InputError(
+          `${path}: expected ${rowEnd - rowStart} rows in row group ${group}, received ${rows.length}.`,
+          { data: { file: path, group } },
+        );
+      }
       for (const [i, row] of rows.entries()) {
         const document = toDocument(row, columns, rowStart + i, path);
         if (document.text.trim() === '') options.onSkip?.('empty', `${path}: row ${rowStart + i}`);
@@ -57,17 +63,22 @@ export async function* readParquet(
 /** Reads ranges of the file; a range outside it, as a damaged footer may ask for, is refused. */
 async function bufferOf(handle: FileHandle, path: string): Promise<AsyncBuffer> {
   const byteLength = (await handle.stat()).size;
+  const read = async (start: number, end: number): Promise<ArrayBuffer> => {
+    if (!(start >= 0 && start <= end && end <= byteLength)) {
+      throw new InputError(
+        `${path}: expected a range in 0..${byteLength}, received ${start}..${end}.`,
+      );
+    }
+    const bytes = new Uint8Array(end - start);
+    await handle.read(bytes, 0, bytes.length, start);
+    return bytes.buffer;
+  };
   return {
     byteLength,
-    async slice(start, end = byteLength) {
-      if (!(start >= 0 && start <= end && end <= byteLength)) {
-        throw new InputError(
-          `${path}: expected a range in 0..${byteLength}, received ${start}..${end}.`,
-        );
-      }
-      const bytes = new Uint8Array(end - start);
-      await handle.read(bytes, 0, bytes.length, start);
-      return bytes.buffer;
+    slice(start, end = byteLength) {
+      const bytes = read(start, end);
+      bytes.catch(() => {}); // the reader starts several and leaves the others alone when one fails
+      return bytes;
     },
   };
 }
@@ -78,14 +89,19 @@ async function damagedIfThrown<T>(path: string, what: string, read: () => Promis
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new InputError(
-      `${path}: expected an intact Parquet file, received one whose ${what.replace(/^its /, '')} cannot be read (${reason}).`,
+      `${path}: expected an intact Parquet file, received one whose ${what} cannot be read (${reason}).`,
       { data: { file: path, part: what }, cause: error },
     );
   }
 }
 
-function presentColumns(metadata: FileMetaData, columns: ColumnNames, path: string): string[] {
+async function readFooter(file: AsyncBuffer): Promise<{ metadata: FileMetaData; names: string[] }> {
+  const metadata = await parquetMetadataAsync(file);
   const names = parquetSchema(metadata).children.map((child) => child.element.name);
+  return { metadata, names };
+}
+
+function presentColumns(names: readonly string[], columns: ColumnNames, path: string): string[] {
   if (!names.includes(columns.text)) {
     throw new InputError(
       `${path}: expected a column ${JSON.stringify(columns.text)}, received the columns ${names.join(', ')}.`,

@@ -4,6 +4,7 @@
 export type SkipReason =
   | 'redirect' // its title became an alias of its target
   | 'other-namespace' // talk, user, template, … pages
+  | 'duplicate' // a page of that title came before
   | 'disambiguation' // a list of other pages
   | 'empty' // no text is left after clean-up
   | 'unparsable'; // the wikitext parser failed on it

@@ -1,7 +1,7 @@
 // Reads a MediaWiki dump into documents: plain text, link spans, and the names that redirects and links give pages.
 import { basename } from 'node:path';
 import { type Document, RECORD_VERSION, type Span } from '@masksearch/core';
-import type { ReadOptions } from './read-options.ts';
+import type { ReadOptions, SkipReason } from './read-options.ts';
 import { readWikiAliases, redirectTarget, WikiAliases } from './wiki-aliases.ts';
 import { readWikiPages, type WikiPage } from './wiki-pages.ts';
 import { type PlainPage, plainPage, type WikiLink } from './wiki-text.ts';
@@ -16,7 +16,7 @@ export interface WikipediaOptions extends ReadOptions {
 
 /**
  * Streams the articles (namespace 0) of a dump, .xml or compressed. Links become spans of kind `link`, whose aliases
- * are the names of the page they lead to; the id is the page id.
+ * are the names of the page they lead to. The id is the title; a page whose title was there before is skipped.
  *
  * @throws {InputError} the file is cut off or malformed; the message names file and position. Articles before it have
  *   been returned by then.
@@ -26,14 +26,16 @@ export async function* readWikipedia(
   options: WikipediaOptions = {},
 ): AsyncGenerator<Document> {
   const aliases = options.aliases === 'skip' ? new WikiAliases() : await readWikiAliases(path);
+  const titles = new Set<string>();
   for await (const page of readWikiPages(path)) {
-    const result = toDocument(page, aliases, basename(path));
+    const result = titles.has(page.title) ? 'duplicate' : toDocument(page, aliases, basename(path));
+    titles.add(page.title);
     if (typeof result === 'string') options.onSkip?.(result, `${page.where} (${page.title})`);
     else yield result;
   }
 }
 
-function toDocument(page: WikiPage, aliases: WikiAliases, source: string) {
+function toDocument(page: WikiPage, aliases: WikiAliases, source: string): Document | SkipReason {
   if (page.namespace !== 0) return 'other-namespace';
   if (redirectTarget(page) !== undefined) return 'redirect';
   let plain: PlainPage;
@@ -45,16 +47,15 @@ function toDocument(page: WikiPage, aliases: WikiAliases, source: string) {
   if (plain.redirect !== undefined) return 'redirect';
   if (plain.isDisambiguation) return 'disambiguation';
   if (plain.text === '') return 'empty';
-  const document: Document = {
+  return {
     version: RECORD_VERSION,
-    id: page.id,
+    id: page.title,
     title: page.title,
     aliases: aliases.of(page.title),
     text: plain.text,
     spans: plain.links.map((link) => toSpan(link, plain.text, aliases)),
     source,
   };
-  return document;
 }
 
 function toSpan({ start, end, target }: WikiLink, text: string, aliases: WikiAliases): Span {
