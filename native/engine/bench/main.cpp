@@ -1,7 +1,7 @@
 // Speed of the engine against the floor its arithmetic sets, as JSON lines:
 // {"case", "floor", "measured", "ratio", "unit"}. The peak is measured in the same run by a loop of
 // multiply-adds in registers, so ratios mean the same on every machine.
-// Arguments: [--clock cpu|wall] [--model small|large] [--threads n] [--seconds s]
+// Arguments: [--clock cpu|wall] [--model small|large] [--threads n] [--seconds s] [--only train|decode]
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -35,6 +35,7 @@ double now() {
 struct Options {
   DecoderConfig config{1024, 192, 4, 6, 2, 32, 512, 1e6, 1e-6, 2048, true, true};
   std::string model = "small";
+  std::string only;
   int threads = 1;
   double seconds = 1;
 };
@@ -48,6 +49,8 @@ Options parse(int argc, char** argv) {
       o.threads = std::atoi(value);
     } else if (name == "--clock" && (std::string(value) == "cpu" || std::string(value) == "wall")) {
       wall_clock = std::string(value) == "wall";
+    } else if (name == "--only") {
+      o.only = value;
     } else if (name == "--seconds") {
       o.seconds = std::atof(value);
     } else if (name == "--model" && std::string(value) == "large") {
@@ -187,9 +190,12 @@ void run(const Options& o) {
         peak / 1e9, peak / 1e9, 1, "GFLOP/s");
   Model model(o.config, o.threads);
   fill_weights(&model);
-  bench_training(o, &model, peak, 256, 16);
-  bench_training(o, &model, peak, 512, 8);
-  bench_training(o, &model, peak, 1000, 4);
+  if (o.only != "decode") {
+    bench_training(o, &model, peak, 256, 16);
+    bench_training(o, &model, peak, 512, 8);
+    bench_training(o, &model, peak, 1000, 4);
+  }
+  if (o.only == "train") return;
   bench_decoding(o, &model, peak, 1);
   bench_decoding(o, &model, peak, 64);
 }

@@ -32,39 +32,50 @@ struct Tile {
   int last_lanes;  // valid lanes of the last vector
 };
 
+// Calls body(0) ... body(N - 1) with compile-time indices, so that arrays stay in registers.
+template <class Body, int... Index>
+inline __attribute__((always_inline)) void each_of(Body body, std::integer_sequence<int, Index...>) {
+  (body(std::integral_constant<int, Index>()), ...);
+}
+template <int N, class Body>
+inline __attribute__((always_inline)) void repeat(Body body) {
+  each_of(body, std::make_integer_sequence<int, N>());
+}
+
 // R rows by N vectors. A is (m, k), or (k, m) where Transposed.
 template <bool Transposed, int R, int N>
 void tile(const Tile& t) {
   F16 sums[R][N];
-  const float* init = t.init;
-  if (init == nullptr) {
-    for (int i = 0; i < R; i++)
-      for (int v = 0; v < N; v++) sums[i][v] = all(0);
-  } else {
-    for (int i = 0; i < R; i++, init += t.init_row) {
-      for (int v = 0; v < N - 1; v++) sums[i][v] = load(init + v * 16);
-      sums[i][N - 1] = load(init + (N - 1) * 16, t.last_lanes);
-    }
-  }
+  repeat<R>([&](auto i) {
+    repeat<N>([&](auto v) {
+      const float* from = t.init + i * t.init_row + v * 16;
+      sums[i][v] = t.init == nullptr ? all(0) : v < N - 1 ? load(from) : load(from, t.last_lanes);
+    });
+  });
   const float* b = t.b;
-  const float* a[(R + 2) / 3];  // one pointer for three rows: base, base + row, base + 2 row
-  for (int i = 0; i < R; i += 3) a[i / 3] = t.a + (Transposed ? i : i * t.a_row);
   const ptrdiff_t a_row = t.a_row;
+  const float* a[(R + 2) / 3];  // one pointer for three rows: base, base + row, base + 2 row
+  repeat<(R + 2) / 3>([&](auto i) { a[i] = t.a + (Transposed ? 3 * i : 3 * i * a_row); });
   for (int k = 0; k < t.k; k++) {
     F16 columns[N];
-    for (int v = 0; v < N; v++) columns[v] = load(b + (v / 2) * t.b_panel + (v % 2) * 16);
+    repeat<N>([&](auto v) { columns[v] = load(b + (v / 2) * t.b_panel + (v % 2) * 16); });
     b += t.b_row;
-    for (int i = 0; i < R; i++) {
+    repeat<R>([&](auto i) {
       const F16 row = all(Transposed ? a[i / 3][i % 3] : a[i / 3][(i % 3) * a_row]);
-      for (int v = 0; v < N; v++) sums[i][v] = fma(row, columns[v], sums[i][v]);
-    }
-    for (int i = 0; i < R; i += 3) a[i / 3] += Transposed ? a_row : 1;
+      repeat<N>([&](auto v) { sums[i][v] = fma(row, columns[v], sums[i][v]); });
+    });
+    repeat<(R + 2) / 3>([&](auto i) { a[i] += Transposed ? a_row : 1; });
   }
-  float* c = t.c;
-  for (int i = 0; i < R; i++, c += t.c_row) {
-    for (int v = 0; v < N - 1; v++) store(c + v * 16, sums[i][v]);
-    store(c + (N - 1) * 16, sums[i][N - 1], t.last_lanes);
-  }
+  repeat<R>([&](auto i) {
+    repeat<N>([&](auto v) {
+      float* to = t.c + i * t.c_row + v * 16;
+      if (v < N - 1) {
+        store(to, sums[i][v]);
+      } else {
+        store(to, sums[i][v], t.last_lanes);
+      }
+    });
+  });
 }
 
 using TileFunction = void (*)(const Tile&);
