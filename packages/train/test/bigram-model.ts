@@ -1,27 +1,24 @@
 // A LanguageModel small enough to check by hand: logits of the next token are a row of one matrix.
 // Gradients are exact and summed in float64; every update is rounded to float32.
 import { InputError } from '@masksearch/core';
-import type {
-  AccumulateResult,
-  AdamWOptions,
-  DecoderConfig,
-  LanguageModel,
-  ModelState,
-  NamedTensor,
-  PackedBatch,
-  Sampler,
-  TokenLoss,
-  TokenScores,
+import {
+  evaluateTokenLoss,
+  type AccumulateResult,
+  type AdamWOptions,
+  type DecoderConfig,
+  type LanguageModel,
+  type ModelState,
+  type NamedTensor,
+  type PackedBatch,
+  type Sampler,
+  type TokenLoss,
+  type TokenScores,
 } from '@masksearch/model';
 
 const NAME = 'bigram.weight';
 
-interface TokenGradient {
-  readonly loss: number;
-  readonly dLogProb: number;
-  readonly dEntropy: number;
-  readonly clipped?: 'low' | 'high';
-}
+/** Labelled tokens that a loss sees at a time; small, so that several chunks make a batch. */
+const CHUNK = 3;
 
 /** softmax(weight[previous token]) over V tokens. */
 export class BigramModel implements LanguageModel {
@@ -70,30 +67,37 @@ export class BigramModel implements LanguageModel {
 
   async accumulate(batch: PackedBatch, loss: TokenLoss): Promise<AccumulateResult> {
     const scores = this.#scores(batch);
-    const gradients = tokenGradients(batch, scores, loss);
-    let total = 0;
-    let clippedLow = 0;
-    let clippedHigh = 0;
-    gradients.forEach((gradient, t) => {
-      total += gradient.loss;
-      if (gradient.clipped === 'low') clippedLow++;
-      if (gradient.clipped === 'high') clippedHigh++;
-      this.#backward(batch, t, gradient, scores.entropies[t] as number);
-    });
-    return { ...scores, loss: total, clippedLow, clippedHigh };
+    const positions = Int32Array.from(batch.tokens.keys()).filter((t) => batch.lossMask[t] === 1);
+    const totals = { loss: 0, clippedLow: 0, clippedHigh: 0 };
+    for (let start = 0; start < positions.length; start += CHUNK) {
+      const chunk = positions.subarray(start, start + CHUNK);
+      const result = evaluateTokenLoss(loss, {
+        positions: chunk,
+        logProbs: Float32Array.from(chunk, (t) => scores.logProbs[t] as number),
+        entropies: Float32Array.from(chunk, (t) => scores.entropies[t] as number),
+      });
+      totals.loss += result.loss;
+      totals.clippedLow += result.clippedLow;
+      totals.clippedHigh += result.clippedHigh;
+      chunk.forEach((t, i) => {
+        const dEntropy = result.dEntropies[i] as number;
+        this.#backward(batch, t, result.dLogProbs[i] as number, dEntropy);
+      });
+    }
+    return { ...scores, ...totals };
   }
 
-  #backward(batch: PackedBatch, t: number, gradient: TokenGradient, entropy: number): void {
+  #backward({ tokens }: PackedBatch, t: number, dLogProb: number, dEntropy: number): void {
     const V = this.config.vocabularySize;
-    const previous = batch.tokens[t - 1] as number;
+    const previous = tokens[t - 1] as number;
     const logProbs = this.logProbsAfter(previous);
+    const entropy = entropyOf(logProbs);
     for (let v = 0; v < V; v++) {
-      const p = Math.exp(logProbs[v] as number);
-      const dLogProb = (v === batch.tokens[t] ? 1 : 0) - p;
-      const dEntropy = -p * ((logProbs[v] as number) + entropy);
+      const logProb = logProbs[v] as number;
+      const p = Math.exp(logProb);
       const index = previous * V + v;
       (this.#gradient[index] as number) +=
-        gradient.dLogProb * dLogProb + gradient.dEntropy * dEntropy;
+        dLogProb * ((v === tokens[t] ? 1 : 0) - p) - dEntropy * p * (logProb + entropy);
     }
   }
 
@@ -127,7 +131,7 @@ export class BigramModel implements LanguageModel {
       if (lossMask[t] !== 1) continue;
       const row = this.logProbsAfter(tokens[t - 1] as number);
       logProbs[t] = row[tokens[t] as number] as number;
-      entropies[t] = -row.reduce((sum, l) => sum + Math.exp(l) * l, 0);
+      entropies[t] = entropyOf(row);
     }
     return { logProbs, entropies };
   }
@@ -175,73 +179,6 @@ function dataOf(tensors: readonly NamedTensor[]): Float32Array {
   return tensor.data.slice();
 }
 
-/** Loss and its gradient of each labelled token, by position. */
-function tokenGradients(
-  batch: PackedBatch,
-  scores: TokenScores,
-  loss: TokenLoss,
-): Map<number, TokenGradient> {
-  const positions = [...batch.tokens.keys()].filter((t) => batch.lossMask[t] === 1);
-  if (loss.type === 'custom') return customGradients(positions, scores, loss.evaluate);
-  return new Map(
-    positions.map((t) => {
-      const logProb = scores.logProbs[t] as number;
-      if (loss.type === 'dapo') return [t, dapoGradient(t, logProb, scores, loss)];
-      const weight = loss.scale * (loss.weights?.[t] ?? 1);
-      return [t, { loss: -weight * logProb, dLogProb: -weight, dEntropy: 0 }];
-    }),
-  );
-}
-
-function customGradients(
-  positions: readonly number[],
-  scores: TokenScores,
-  evaluate: Extract<TokenLoss, { type: 'custom' }>['evaluate'],
-): Map<number, TokenGradient> {
-  const gradients = new Map<number, TokenGradient>();
-  for (let start = 0; start < positions.length; start += 3) {
-    const chunk = Int32Array.from(positions.slice(start, start + 3));
-    const at = (values: Float32Array): Float32Array =>
-      Float32Array.from(chunk, (t) => values[t] as number);
-    const result = evaluate({
-      positions: chunk,
-      logProbs: at(scores.logProbs),
-      entropies: at(scores.entropies),
-    });
-    chunk.forEach((t, i) => {
-      gradients.set(t, {
-        loss: i === 0 ? result.loss : 0,
-        dLogProb: result.dLogProbs[i] as number,
-        dEntropy: result.dEntropies?.[i] ?? 0,
-      });
-    });
-  }
-  return gradients;
-}
-
-function dapoGradient(
-  t: number,
-  logProb: number,
-  scores: TokenScores,
-  loss: Extract<TokenLoss, { type: 'dapo' }>,
-): TokenGradient {
-  const A = loss.advantages[t] as number;
-  const weight = loss.scale * (loss.importanceWeights?.[t] ?? 1);
-  const logRatio = logProb - (loss.oldLogProbs[t] as number);
-  const ratio = Math.exp(Math.min(Math.max(logRatio, -20), 20));
-  const bounded = Math.min(Math.max(ratio, 1 - loss.clip.low), 1 + loss.clip.high);
-  const isClipped = -A * bounded > -A * ratio;
-  let value = isClipped ? -A * bounded : -A * ratio;
-  let dLogProb = isClipped ? 0 : -A * ratio;
-  if (loss.dualClip !== undefined && A < 0 && value > -A * loss.dualClip) {
-    value = -A * loss.dualClip;
-    dLogProb = 0;
-  }
-  const entropyWeight = (loss.entropyCoefficient ?? 0) * loss.scale;
-  return {
-    loss: weight * value - entropyWeight * (scores.entropies[t] as number),
-    dLogProb: weight * dLogProb,
-    dEntropy: -entropyWeight,
-    ...(isClipped ? { clipped: ratio > 1 ? ('high' as const) : ('low' as const) } : {}),
-  };
+function entropyOf(logProbs: Float32Array): number {
+  return -logProbs.reduce((sum, logProb) => sum + Math.exp(logProb) * logProb, 0);
 }

@@ -12,7 +12,7 @@ import {
   type Tensor,
 } from '@tensorflow/tfjs-core';
 import { ConfigError } from '@masksearch/core';
-import { masked } from './token-tensors.ts';
+import { constant, masked } from './token-tensors.ts';
 
 /** Bounds of the ratio: it is clipped to [1 − low, 1 + high]. */
 export interface ClipBounds {
@@ -53,8 +53,9 @@ export function clippedSurrogate(
   { clip, dualClip, importanceWeights }: SurrogateOptions,
 ): Tensor {
   checkBounds(clip, dualClip);
-  const A = masked(advantages, lossMask);
-  const logRatio = sub(masked(logProbs, lossMask), masked(oldLogProbs, lossMask));
+  const A = masked(constant(advantages), lossMask);
+  const old = masked(constant(oldLogProbs), lossMask);
+  const logRatio = sub(masked(logProbs, lossMask), old);
   const ratio = exp(clipByValue(logRatio, -MAXIMUM_LOG_RATIO, MAXIMUM_LOG_RATIO));
   const unclipped = neg(mul(A, ratio));
   const clipped = neg(mul(A, clipByValue(ratio, 1 - clip.low, 1 + clip.high)));
@@ -62,7 +63,9 @@ export function clippedSurrogate(
   if (dualClip !== undefined) {
     perToken = where(less(A, 0), minimum(perToken, mul(A, -dualClip)), perToken);
   }
-  if (importanceWeights) perToken = mul(perToken, masked(importanceWeights, lossMask));
+  if (importanceWeights) {
+    perToken = mul(perToken, masked(constant(importanceWeights), lossMask));
+  }
   return masked(perToken, lossMask);
 }
 

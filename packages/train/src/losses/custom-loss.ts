@@ -11,7 +11,7 @@ import {
   type Tensor1D,
 } from '@tensorflow/tfjs-core';
 import { InputError, ShapeError } from '@masksearch/core';
-import type { CustomTokenLoss } from '@masksearch/model';
+import { registerTfjsGradients, type CustomTokenLoss } from '@masksearch/model';
 
 /** One chunk of labelled tokens, as tensors. */
 export interface LossChunk {
@@ -32,6 +32,7 @@ export interface LossChunk {
  * @throws {InputError} (when evaluated) loss or gradient is not finite.
  */
 export function customLoss(lossOf: (chunk: LossChunk) => Scalar): CustomTokenLoss {
+  registerTfjsGradients();
   return {
     type: 'custom',
     evaluate: ({ positions, logProbs, entropies }) => {

@@ -1,5 +1,14 @@
 // What the losses share: shape checks, masking and the number of tokens they divide by.
-import { cast, sum, where, zerosLike, type Scalar, type Tensor } from '@tensorflow/tfjs-core';
+import {
+  cast,
+  clone,
+  customGrad,
+  sum,
+  where,
+  zerosLike,
+  type Scalar,
+  type Tensor,
+} from '@tensorflow/tfjs-core';
 import { ConfigError, EmptyBatchError, ShapeError } from '@masksearch/core';
 
 /** @throws {ShapeError} a tensor's shape differs from that of the first. */
@@ -26,6 +35,17 @@ export function checkSameShapes(
  */
 export function masked(tensor: Tensor, lossMask: Tensor): Tensor {
   return where(cast(lossMask, 'bool'), tensor, zerosLike(tensor));
+}
+
+/**
+ * The tensor as a constant: no gradient flows through it, even when the caller passes one tensor as
+ * both new and old log-probabilities.
+ */
+export function constant(tensor: Tensor): Tensor {
+  return customGrad((x) => ({
+    value: clone(x as Tensor),
+    gradFunc: (dy: Tensor) => zerosLike(dy),
+  }))(tensor);
 }
 
 /**
