@@ -246,10 +246,14 @@ export const evaluationSchema = section(
       about: 'held-out tasks per group',
       unit: 'tasks',
     }).default(200),
+    randomTasksPerGroup: setting(z.int().min(0), {
+      about: 'of them, how many are also played with random passages in place of search results',
+      unit: 'tasks',
+    }).default(200),
     temperature: setting(z.number().min(0), { about: '0 is greedy' }).default(0),
-    resamples: setting(z.int().min(100), { about: 'bootstrap resamples of each interval' }).default(
-      2000,
-    ),
+    resamples: setting(z.int().min(1000), {
+      about: 'bootstrap resamples of each interval',
+    }).default(2000),
     concurrency: concurrency(64),
   },
   'held-out evaluation',

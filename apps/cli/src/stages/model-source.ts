@@ -63,7 +63,10 @@ interface Start {
 async function createModel({ model }: RunConfig, start: Start): Promise<LanguageModel> {
   if (model.backend === 'tfjs') return createTfjsModel(start);
   const { createNativeModel } = await import('@masksearch/engine');
-  return createNativeModel({ ...start, threads: model.threads });
+  return createNativeModel({
+    ...start,
+    ...(model.threads === 0 ? {} : { threads: model.threads }),
+  });
 }
 
 /** Sizes from the configuration, vocabulary from the tokenizer. */

@@ -25,7 +25,7 @@ export async function sftStage(run: RunContext, config: RunConfig): Promise<Stag
     config: { sft: config.sft, model: config.model },
     inputs: { ...stageOutputs(run, 'trajectories'), ...(await modelInputs(run, config, 'base')) },
     resumable: true,
-    execute: async (work) => await trainSft(run, config, work),
+    execute: (work) => trainSft(run, config, work),
   });
 }
 

@@ -8,6 +8,7 @@ import { stageOutputs, type RunContext } from '../run/run-folder.ts';
 import { runStage, type StageOutcome } from '../run/run-stage.ts';
 import { readTokenizer } from './model-source.ts';
 import { indexFolder } from './sides.ts';
+import { withoutClock } from './without-clock.ts';
 import { readTasks } from './read-tasks.ts';
 
 /** Tasks between two updates of the progress line. */
@@ -47,12 +48,6 @@ export async function trajectoriesStage(run: RunContext, config: RunConfig): Pro
       return { counts, device: 'cpu' };
     },
   });
-}
-
-/** Search times differ from run to run; everything else is the same for the same seed. */
-function withoutClock(trajectory: Trajectory): Trajectory {
-  const searches = trajectory.searches.map(({ milliseconds: _, ...search }) => search);
-  return { ...trajectory, searches };
 }
 
 function countName({ group, verdict }: Trajectory): string {

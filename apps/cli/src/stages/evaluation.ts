@@ -1,0 +1,153 @@
+// Stage evaluation: every checkpoint plays the held-out tasks, with its search tool and with random passages.
+import { join } from 'node:path';
+import { resolveEpisodeConfig, runEpisode, type Episode } from '@masksearch/agent';
+import { JsonlWriter, writeFileAtomic, writeJsonl, type Task } from '@masksearch/core';
+import {
+  DEFAULT_OUTCOME_GROUPS,
+  evaluate,
+  overallOutcome,
+  summarizeEvaluation,
+  type EvaluatedTask,
+  type EvaluationRecord,
+} from '@masksearch/evaluation';
+import type { LanguageModel } from '@masksearch/model';
+import { openIndex, RandomSearch, type SearchTool } from '@masksearch/search';
+import type { RunConfig } from '../config/run-config.ts';
+import { stageOutputs, type RunContext } from '../run/run-folder.ts';
+import { runStage, type StageOutcome, type StageWork } from '../run/run-stage.ts';
+import { modelInputs, openModel, readTokenizer, type CheckpointName } from './model-source.ts';
+import { readTasks } from './read-tasks.ts';
+import { indexFolder } from './sides.ts';
+import { withoutClock } from './without-clock.ts';
+
+export async function evaluationStage(run: RunContext, config: RunConfig): Promise<StageOutcome> {
+  const { concurrency: _, ...evaluation } = config.evaluation;
+  const inputs = await Promise.all(
+    evaluation.checkpoints.map((name) => modelInputs(run, config, name)),
+  );
+  return runStage(run, {
+    name: 'evaluation',
+    config: { evaluation, episode: config.episode, examples: config.report.episodes },
+    inputs: Object.assign(stageOutputs(run, 'tasks'), ...inputs),
+    resumable: false,
+    execute: async (work) => {
+      const tasks = await readTasks(run, 'heldout');
+      const counts: Record<string, number> = {};
+      const records: Record<string, EvaluationRecord> = {};
+      let device = '';
+      for (const name of evaluation.checkpoints) {
+        const model = await openModel(run, config, name);
+        try {
+          records[name] = await evaluateCheckpoint({ run, config, work, model, name, tasks });
+          device = model.device;
+        } finally {
+          await model.dispose();
+        }
+        counts[`tasks/${name}`] = firstOfEachGroup(tasks, evaluation.tasksPerGroup).length;
+      }
+      writeFileAtomic(
+        join(work.folder, 'evaluation.json'),
+        `${JSON.stringify(records, null, 2)}\n`,
+      );
+      return { counts, device };
+    },
+  });
+}
+
+interface CheckpointEvaluation {
+  readonly run: RunContext;
+  readonly config: RunConfig;
+  readonly work: StageWork;
+  readonly model: LanguageModel;
+  readonly name: CheckpointName;
+  readonly tasks: readonly Task[];
+}
+
+async function evaluateCheckpoint(job: CheckpointEvaluation): Promise<EvaluationRecord> {
+  const { run, config, work, name, tasks } = job;
+  const { tasksPerGroup, randomTasksPerGroup, resamples } = config.evaluation;
+  const index = openIndex(indexFolder(run, 'heldout'));
+  const played = firstOfEachGroup(tasks, tasksPerGroup);
+  const examples = new Set(firstOfEachGroup(tasks, config.report.episodes));
+  const episodes = new JsonlWriter(join(work.folder, `${name}-episodes.jsonl`));
+  const rows = await play(job, played, index, `${name}`);
+  writeJsonl(join(work.folder, `${name}.jsonl`), rows.scored);
+  for (const [i, episode] of rows.episodes.entries()) {
+    if (examples.has(played[i] as Task)) episodes.write({ task: played[i], episode });
+  }
+  episodes.close();
+  const options = { seed: run.seed, resamples };
+  const record = summarizeEvaluation(rows.scored, options);
+  if (randomTasksPerGroup === 0) return record;
+  const controls = firstOfEachGroup(tasks, randomTasksPerGroup).filter(({ group }) =>
+    DEFAULT_OUTCOME_GROUPS.includes(group),
+  );
+  const random = await play(
+    job,
+    controls,
+    new RandomSearch(index, run.seed),
+    `${name}, random passages`,
+  );
+  const outcome = overallOutcome(random.scored, DEFAULT_OUTCOME_GROUPS, options);
+  return { ...record, randomRetrieval: { outcome } };
+}
+
+/** Plays the tasks once each; episodes are in the order of the tasks. */
+async function play(
+  { run, config, work, model }: CheckpointEvaluation,
+  tasks: readonly Task[],
+  search: SearchTool,
+  note: string,
+): Promise<{ scored: EvaluatedTask[]; episodes: Episode[] }> {
+  const { concurrency, temperature } = config.evaluation;
+  const episodeConfig = resolveEpisodeConfig({ ...config.episode, temperature });
+  const tokenizer = readTokenizer(run);
+  const progress = work.progress('episodes');
+  const sampler = model.sampler({
+    maxSequences: concurrency,
+    maxContextTokens: episodeConfig.maxContextTokens,
+  });
+  const episodes: Episode[] = [];
+  try {
+    const scored = await evaluate({
+      tasks,
+      concurrency,
+      signal: work.signal,
+      onProgress: ({ done, total }) => progress.update(done, total, note),
+      runEpisode: async (task, index) => {
+        const episode = await runEpisode({
+          task,
+          sampleIndex: 0,
+          tokenizer,
+          sampler,
+          search,
+          config: episodeConfig,
+          keyParts: [run.seed, 'evaluation'],
+          policyVersion: model.version,
+          signal: work.signal,
+        });
+        episodes[index] = withoutClock(episode);
+        return {
+          answer: episode.answer,
+          finishReason: episode.finishReason,
+          searches: episode.searches.length,
+          policyTokens: episode.mask.reduce((sum, bit) => sum + bit, 0),
+        };
+      },
+    });
+    return { scored, episodes };
+  } finally {
+    await sampler.close();
+    progress.close();
+  }
+}
+
+/** The first `count` tasks of every group, in their order. */
+function firstOfEachGroup(tasks: readonly Task[], count: number): Task[] {
+  const taken = new Map<string, number>();
+  return tasks.filter(({ group }) => {
+    const before = taken.get(group) ?? 0;
+    taken.set(group, before + 1);
+    return before < count;
+  });
+}
