@@ -7,8 +7,8 @@ interface Word {
   readonly end: number;
 }
 
-// A gap takes words for free but prefers taking one to none, and a changed word costs less than lost plus added.
-const CHANGED = 1.5;
+// A gap takes words for free but prefers taking one to none.
+const CHANGED = 1;
 const LOST = 1;
 const ADDED = 1;
 const EMPTY_GAP = 0.5;

@@ -1,4 +1,3 @@
-export * from './answer-match.ts';
 export * from './concurrent-map.ts';
 export * from './episode-config.ts';
 export * from './evidence.ts';
@@ -14,9 +13,10 @@ export * from './protocol.ts';
 export * from './query-rewriter.ts';
 export * from './run-episode.ts';
 export * from './run-episodes.ts';
-export * from './score-episode.ts';
+export * from './sentences.ts';
 export * from './teacher-plan.ts';
 export * from './teacher-thoughts.ts';
+export * from './to-sample.ts';
 export * from './trajectory-example.ts';
 export * from './trajectory.ts';
 export * from './transcript.ts';

@@ -1,6 +1,6 @@
 // The judge of trajectories: one for teachers and models alike. What it does not understand it rejects.
-import { goldsOf, type Gold, type Task, type Trajectory } from '@masksearch/core';
-import { isSameAnswer } from './answer-match.ts';
+import { goldsOf, type Task, type Trajectory } from '@masksearch/core';
+import { outcome, slotRequest } from '@masksearch/rewards';
 import { occursIn } from './evidence.ts';
 import { alignFilled } from './fill-alignment.ts';
 import { unwrapInformation } from './observation.ts';
@@ -61,23 +61,8 @@ function leakFault(task: Task, { searches }: JudgedRecord): string | null {
 }
 
 function answerFault(task: Task, answer: readonly string[]): string | null {
-  const golds = goldsOf(task);
-  if (answer.length !== golds.length) return 'wrong number of answers';
-  const isRight =
-    task.type === 'ramp'
-      ? golds.every((gold, i) => isSameAnswer(answer[i] as string, gold))
-      : matchAll(answer, golds);
-  return isRight ? null : 'wrong answer';
-}
-
-/** Lists are compared in any order, each gold by an answer of its own. */
-function matchAll(answers: readonly string[], golds: readonly Gold[]): boolean {
-  const left = [...answers];
-  return golds.every((gold) => {
-    const at = left.findIndex((answer) => isSameAnswer(answer, gold));
-    if (at >= 0) left.splice(at, 1);
-    return at >= 0;
-  });
+  if (answer.length !== goldsOf(task).length) return 'wrong number of answers';
+  return outcome(slotRequest(task, answer)) === 1 ? null : 'wrong answer';
 }
 
 function supportFault(task: Task, { messages, answer }: JudgedRecord): string | null {

@@ -22,6 +22,8 @@ import { Transcript } from './transcript.ts';
 /** A sample before it is scored, with its text. */
 export interface Episode extends Omit<Sample, 'rewardTerms' | 'reward' | 'outcome'> {
   readonly messages: Message[];
+  /** Tokens that the policy wrote. */
+  readonly policyTokens: number;
 }
 
 export interface PlayOptions {
@@ -81,6 +83,7 @@ export async function playEpisode(options: PlayOptions): Promise<Episode> {
     answer: end.answer,
     finishReason: end.finishReason,
     messages: transcript.messages,
+    policyTokens: transcript.policyTokens,
   };
 }
 

@@ -3,7 +3,7 @@ import type { Sample, Task } from '@masksearch/core';
 import { concurrentMap } from './concurrent-map.ts';
 import type { Episode } from './play-episode.ts';
 import { runEpisode, type EpisodeEnvironment } from './run-episode.ts';
-import { toSample, type ScoreEpisode } from './score-episode.ts';
+import { toSample, type ScoreEpisode } from './to-sample.ts';
 
 export interface EpisodesRequest extends EpisodeEnvironment {
   readonly tasks: readonly Task[];
@@ -13,11 +13,11 @@ export interface EpisodesRequest extends EpisodeEnvironment {
   readonly concurrency: number;
   readonly score: ScoreEpisode;
   /** Called as episodes end, in the order of completion. */
-  readonly onEpisode?: (scored: ScoredEpisode) => void;
+  readonly onEpisode?: (finished: FinishedEpisode) => void;
 }
 
 /** A sample and the texts behind it. */
-export interface ScoredEpisode {
+export interface FinishedEpisode {
   readonly task: Task;
   readonly episode: Episode;
   readonly sample: Sample;
@@ -28,7 +28,7 @@ export interface ScoredEpisode {
  * depend on `concurrency`.
  * @throws the first error of an episode, after the others were cancelled.
  */
-export async function runEpisodes(request: EpisodesRequest): Promise<ScoredEpisode[]> {
+export async function runEpisodes(request: EpisodesRequest): Promise<FinishedEpisode[]> {
   const { tasks, samplesPerTask, concurrency, score, onEpisode } = request;
   const jobs = tasks.flatMap((task) =>
     Array.from({ length: samplesPerTask }, (_, sampleIndex) => ({ task, sampleIndex })),
@@ -36,9 +36,9 @@ export async function runEpisodes(request: EpisodesRequest): Promise<ScoredEpiso
   return concurrentMap(jobs, { concurrency, signal: request.signal }, async (job, signal) => {
     const episode = await runEpisode({ ...request, ...job, signal });
     const sample = await toSample(job.task, episode, score);
-    const scored = { task: job.task, episode, sample };
-    onEpisode?.(scored);
-    return scored;
+    const finished = { task: job.task, episode, sample };
+    onEpisode?.(finished);
+    return finished;
   });
 }
 
@@ -46,6 +46,6 @@ export async function runEpisodes(request: EpisodesRequest): Promise<ScoredEpiso
 export async function collectGroup(
   request: Omit<EpisodesRequest, 'tasks'> & { readonly task: Task },
 ): Promise<Sample[]> {
-  const scored = await runEpisodes({ ...request, tasks: [request.task] });
-  return scored.map(({ sample }) => sample);
+  const episodes = await runEpisodes({ ...request, tasks: [request.task] });
+  return episodes.map(({ sample }) => sample);
 }

@@ -8,8 +8,7 @@ export function toTrajectory(
   episode: Episode,
   made: Pick<Trajectory, 'teacher' | 'verdict'>,
 ): Trajectory {
-  const { taskId, group, messages, searches, answer, finishReason, mask } = episode;
-  const policyTokens = mask.reduce((sum, bit) => sum + bit, 0);
+  const { taskId, group, messages, searches, answer, finishReason, policyTokens } = episode;
   return {
     version: 1,
     taskId,
