@@ -49,96 +49,113 @@ function outcome<T extends Outputs>(outputs: T, call: (outputs: T) => unknown) {
   return { returned, written };
 }
 
-/** Checks that both implementations do the same with every input, sound or damaged. */
-function checkParity<I extends object, O extends Outputs>(
+/**
+ * Checks that both implementations do the same with every input, and with the same inputs damaged.
+ * Returns how many of the sound and of the damaged inputs were refused.
+ */
+function compare<I extends object, O extends Outputs>(
   inputs: fc.Arbitrary<I>,
   outputsFor: (input: I) => O,
   call: (masking: Masking, input: I, outputs: O) => unknown,
 ) {
-  const agree = (input: I) => {
+  const refuses = (input: I): boolean => {
     const outputs = outputsFor(input);
     const expected = outcome(outputs, (out) => call(reference, input, out));
     const received = outcome(outputs, (out) => call(native, input, out));
     expect(received).toEqual(expected);
-    return expected;
+    return 'error' in expected;
   };
+  const refused = { sound: 0, damaged: 0 };
   fc.assert(
-    fc.property(inputs, (input) => {
-      expect(agree(input)).not.toHaveProperty('error');
-    }),
+    fc.property(inputs, (input) => void (refused.sound += Number(refuses(input)))),
     RUNS,
   );
   fc.assert(
-    fc.property(damaged(inputs), (input) => {
-      agree(input);
-    }),
+    fc.property(damaged(inputs), (input) => void (refused.damaged += Number(refuses(input)))),
     RUNS,
   );
+  return refused;
 }
 
 describe('native and reference agree', () => {
   it('on spans collapsed to one mask each', () => {
-    checkParity(
+    const refused = compare(
       spanMaskInputs,
       (input) => ({ ...createSpanMaskOutput(input) }),
       (masking, input, output) => masking.maskSpansCollapsed(input, output),
     );
+    expect(refused.sound).toBe(0);
+    expect(refused.damaged).toBeGreaterThan(20);
   });
 
   it('on spans with a mask per token', () => {
-    checkParity(
+    const refused = compare(
       spanMaskInputs,
       (input) => ({ ...createSpanMaskOutput(input) }),
       (masking, input, output) => masking.maskSpansPerToken(input, output),
     );
+    expect(refused.sound).toBe(0);
+    expect(refused.damaged).toBeGreaterThan(20);
   });
 
   it('on author masks', () => {
-    checkParity(
+    const refused = compare(
       authorMaskInputs,
       (input) => ({ mask: new Uint8Array(Math.max(0, input.offsets.at(-1) ?? 0) % 10_000) }),
       (masking, input, { mask }) => masking.authorMask(input, mask),
     );
+    expect(refused.sound).toBe(0);
+    expect(refused.damaged).toBeGreaterThan(20);
   });
 
   it('on shifted labels', () => {
-    checkParity(
+    const refused = compare(
       maskedSequences,
       ({ ids }) => ({ labels: new Int32Array(ids.length) }),
       (masking, input, { labels }) => masking.shiftedLabels(input, labels),
     );
+    expect(refused.sound).toBe(0);
+    expect(refused.damaged).toBeGreaterThan(20);
   });
 
   it('on shifted labels of the policy', () => {
-    checkParity(
+    const refused = compare(
       maskedSequences,
       ({ ids }) => ({ labels: new Int32Array(ids.length) }),
       (masking, input, { labels }) => masking.shiftedPolicyLabels(input, labels),
     );
+    expect(refused.sound).toBe(0);
+    expect(refused.damaged).toBeGreaterThan(20);
   });
 
   it('on random tokens', () => {
-    checkParity(
+    const refused = compare(
       randomMaskInputs,
       ({ ids }) => ({ ...createRandomMaskOutput(ids.length) }),
       (masking, input, output) => masking.maskRandomTokens(input, output),
     );
+    expect(refused.sound).toBe(0);
+    expect(refused.damaged).toBeGreaterThan(20);
   });
 
   it('on whole words', () => {
-    checkParity(
+    const refused = compare(
       randomMaskInputs,
       ({ ids }) => ({ ...createRandomMaskOutput(ids.length) }),
       (masking, input, output) => masking.maskWholeWords(input, output),
     );
+    expect(refused.sound).toBe(0);
+    expect(refused.damaged).toBeGreaterThan(20);
   });
 
   it('on geometric spans', () => {
-    checkParity(
+    const refused = compare(
       randomMaskInputs,
       ({ ids }) => ({ ...createRandomMaskOutput(ids.length) }),
       (masking, input, output) => masking.maskGeometricSpans(input, output),
     );
+    expect(refused.sound).toBe(0);
+    expect(refused.damaged).toBeGreaterThan(20);
   });
 
   it('on packing', () => {

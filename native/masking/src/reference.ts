@@ -17,7 +17,6 @@ import type {
   Packing,
   PackingInput,
   PackingOutput,
-  RandomMaskInput,
   RandomMaskOutput,
   SpanMaskInput,
   SpanMaskOutput,
@@ -217,7 +216,8 @@ export function maskGeometricSpans(
         t++;
         continue;
       }
-      for (let end = t + (runs.shift() ?? 0); t < end; t++) {
+      const end = t + (runs.shift() ?? 0);
+      for (; t < end; t++) {
         output.ids[t] = input.maskId;
         output.labels[t] = at(ids, t);
       }

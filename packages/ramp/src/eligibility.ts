@@ -3,7 +3,7 @@ import { MASK_MARKER } from '@masksearch/core';
 import type { Span } from '@masksearch/core';
 import { withoutDisambiguation } from './gazetteer.ts';
 import { checkSpan } from './spans.ts';
-import { countOccurrences, isWordBounded, isWordCharacter, words } from './words.ts';
+import { countOccurrences, isWordBounded, words } from './words.ts';
 
 export interface Paragraph {
   readonly text: string;
@@ -67,8 +67,7 @@ function refusal(
   if (!isWordBounded(text, span.start, span.end)) return 'not-word-bounded';
   if (namesSubject(paragraph, span)) return 'subject';
   if (isRepeated(text, span)) return 'repeated';
-  const before = text.slice(0, span.start);
-  if (!allowLeadingMask && ![...before].some(isWordCharacter)) return 'leading';
+  if (!allowLeadingMask && words(text.slice(0, span.start)).length === 0) return 'leading';
   return undefined;
 }
 

@@ -13,7 +13,7 @@ const ABBREVIATIONS = new Set(
     ' ',
   ),
 );
-const BORDER = /[.!?…]["'”’)\]]*(?=\s+["'“‘(\[]*[\p{Lu}\p{Lt}\p{N}])|\n+/gu;
+const BORDER = /[.!?…]["'”’)\]]*(?=\s+["'“‘([]*[\p{Lu}\p{Lt}\p{N}])|\n+/gu;
 
 /** Splits text into sentences; together they hold every character that is not white space. */
 export function splitSentences(text: string): Sentence[] {
