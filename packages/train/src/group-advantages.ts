@@ -36,14 +36,9 @@ export function groupAdvantages(
   }
   const centred = centredRewards(rewards);
   if (!centred.kept) return centred;
-  let squares = 0;
-  let n = 0;
-  for (const value of centred.advantages) {
-    if (value === null) continue;
-    squares += value * value;
-    n++;
-  }
-  const deviation = Math.max(Math.sqrt(squares / (n - 1)), minimumDeviation);
+  const differences = sortedFinite(centred.advantages.map((value) => value ?? Number.NaN));
+  const squares = differences.reduce((sum, value) => sum + value * value, 0);
+  const deviation = Math.max(Math.sqrt(squares / (differences.length - 1)), minimumDeviation);
   return {
     kept: true,
     advantages: centred.advantages.map((value) => (value === null ? null : value / deviation)),
@@ -56,8 +51,7 @@ export function groupAdvantages(
  * @see arXiv:2503.20783 §3
  */
 export function centredRewards(rewards: readonly number[]): GroupAdvantages {
-  // Sorted, so that the sum, and with it every advantage, does not depend on the samples' order.
-  const finite = rewards.filter(Number.isFinite).sort((a, b) => a - b);
+  const finite = sortedFinite(rewards);
   const smallest = finite[0];
   const largest = finite[finite.length - 1];
   if (smallest === undefined || largest === undefined || finite.length < 2) {
@@ -69,4 +63,9 @@ export function centredRewards(rewards: readonly number[]): GroupAdvantages {
     kept: true,
     advantages: rewards.map((reward) => (Number.isFinite(reward) ? reward - mean : null)),
   };
+}
+
+/** Sorted, so that sums over them, and with these every advantage, do not depend on the samples' order. */
+function sortedFinite(values: readonly number[]): number[] {
+  return values.filter(Number.isFinite).sort((a, b) => a - b);
 }

@@ -22,7 +22,7 @@ export interface CollectContext {
 
 /**
  * Rolls out every request and returns their samples in the order of the requests. A sample that could
- * not be made (no policy token) is left out; a whole group may be empty. To be reproducible, draw from
+ * not be made may be missing; a whole group may be empty. To be reproducible, draw from
  * streams keyed by (seed, request.serial, sample index). May reject with CancelledError once the
  * signal fires: the step is then given up and repeated on resumption.
  */
@@ -143,14 +143,18 @@ async function sampleRound<T extends StreamTask>(
   return { generated, accepted };
 }
 
-/** The group's samples in order of sampleIndex, whatever order they were finished in. */
+/**
+ * The group's samples in order of sampleIndex, whatever order they were finished in. One in which the
+ * policy wrote nothing has nothing to train on and is left out.
+ */
 function checkGroup<T extends StreamTask>(
   samples: readonly Sample[],
   request: CollectRequest<T>,
   version: number,
 ): readonly Sample[] {
   const where = `dapo: group of task ${request.task.id}`;
-  const sorted = [...samples].sort((a, b) => a.sampleIndex - b.sampleIndex);
+  const trainable = samples.filter(({ mask }) => mask.includes(1));
+  const sorted = trainable.sort((a, b) => a.sampleIndex - b.sampleIndex);
   sorted.forEach((sample, index) => {
     checkSample(sample);
     const { taskId, sampleIndex, policyVersion } = sample;
