@@ -1,6 +1,6 @@
 // LanguageModel on the native engine: training and sampling over one copy of the weights.
 import { availableParallelism } from 'node:os';
-import { InputError, ShapeError } from '@masksearch/core';
+import { InputError, MaskSearchError, ShapeError } from '@masksearch/core';
 import {
   checkAdamW,
   checkBatch,
@@ -9,6 +9,7 @@ import {
   checkTokenLoss,
   initializeWeights,
   orderTensors,
+  parameterSpecs,
   type AccumulateResult,
   type AdamWOptions,
   type CustomTokenLoss,
@@ -88,7 +89,7 @@ export class NativeLanguageModel implements LanguageModel {
     this.device = `native ${created.device}`;
     this.#binding = binding;
     this.#handle = created.model;
-    this.#parameters = created.parameters;
+    this.#parameters = inOrder(config, created.parameters);
   }
 
   get version(): number {
@@ -241,6 +242,23 @@ export class NativeLanguageModel implements LanguageModel {
       throw new InputError(`${where}: expected a live model, this one is disposed.`);
     }
   }
+}
+
+/** The engine's parameters in the order in which every LanguageModel lists them. */
+function inOrder(
+  config: DecoderConfig,
+  parameters: readonly ArenaParameter[],
+): readonly ArenaParameter[] {
+  return parameterSpecs(config).map(({ name, shape }) => {
+    const parameter = parameters.find((candidate) => candidate.name === name);
+    if (parameter?.shape.join() !== shape.join()) {
+      throw new MaskSearchError(
+        'native',
+        `createNativeModel: expected the engine to have ${name} (${shape.join(', ')}), received (${parameter?.shape.join(', ') ?? 'none'}); rebuild the addon.`,
+      );
+    }
+    return parameter;
+  });
 }
 
 function evaluateChunk(

@@ -1,0 +1,2 @@
+export * from './run-conformance.ts';
+export type { ConformanceOptions } from './suite.ts';

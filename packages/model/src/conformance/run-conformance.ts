@@ -1,0 +1,21 @@
+// The suite that every LanguageModel passes: scores, gradients, optimizer, sampler, calls.
+import { describe } from 'vitest';
+import { callTests } from './call-tests.ts';
+import { gradientTests } from './gradient-tests.ts';
+import { optimizerTests } from './optimizer-tests.ts';
+import { samplerTests } from './sampler-tests.ts';
+import { scoreTests } from './score-tests.ts';
+import { Suite, type ConformanceOptions } from './suite.ts';
+
+/** Registers the conformance tests of one implementation with vitest. */
+export function runConformance(options: ConformanceOptions): void {
+  describe(`conformance of ${options.name}`, () => {
+    const suite = new Suite(options);
+    scoreTests(suite);
+    gradientTests(suite);
+    optimizerTests(suite);
+    samplerTests(suite);
+    callTests(suite);
+    suite.checkSkips();
+  });
+}
