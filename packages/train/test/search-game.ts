@@ -1,5 +1,6 @@
-// The smallest task that needs a search: ask, read what the tool wrote, answer. Played by a BigramModel.
-import { RandomStream, type Sample } from '@masksearch/core';
+// The smallest task that needs a search: ask, read what the tool wrote, answer.
+import { RandomStream, streamKey, type Sample } from '@masksearch/core';
+import type { LanguageModel, SamplerSequence } from '@masksearch/model';
 import type { Collect, CollectContext, CollectRequest } from '../src/index.ts';
 import type { BigramModel } from './bigram-model.ts';
 
@@ -24,30 +25,29 @@ export const GAME_TASKS: readonly GameTask[] = [0, 1, 2, 3].map((question) => ({
   question,
 }));
 
-/** Plays one episode; everything depends on (seed, serial, sample index) and the weights. */
-export function playGame(
-  model: BigramModel,
+/** Picks the next token after `ids`, all that was said so far. */
+export type Player = (ids: readonly number[]) => Promise<{ id: number; logProb: number }>;
+
+/** Plays one episode. The prompt's length depends on (serial, sample index): samples are ragged. */
+export async function playGame(
+  player: Player,
   { task, serial }: CollectRequest<GameTask>,
   sampleIndex: number,
   { version }: CollectContext,
-): Sample {
-  const random = new RandomStream('game', serial, sampleIndex);
-  const prompt = [
-    ...Array.from({ length: 1 + random.below(3) }, () => BEGIN),
-    QUESTION + task.question,
-  ];
-  const ids = [...prompt];
+): Promise<Sample> {
+  const begins = 1 + new RandomStream('game-prompt', serial, sampleIndex).below(3);
+  const ids = [...Array.from({ length: begins }, () => BEGIN), QUESTION + task.question];
   const logProbs = ids.map(() => 0);
-  const act = (): number => {
-    const token = drawToken(model.logProbsAfter(ids.at(-1) as number), random.uniform());
+  const act = async (): Promise<number> => {
+    const token = await player(ids);
     ids.push(token.id);
     logProbs.push(token.logProb);
     return token.id;
   };
-  const isSearch = act() === SEARCH;
+  const isSearch = (await act()) === SEARCH;
   ids.push(isSearch ? EVIDENCE + task.question : NOTHING);
   logProbs.push(0);
-  const isRight = act() === ANSWER + task.question;
+  const isRight = (await act()) === ANSWER + task.question;
   const n = ids.length;
   return {
     version: 1,
@@ -73,14 +73,54 @@ export function playGame(
   };
 }
 
-/** Plays all samples of all requests. */
+/** Plays all samples of all requests with a bigram model. */
 export function collectGame(model: BigramModel): Collect<GameTask> {
-  return async (requests, context) =>
+  return (requests, context) =>
+    playAll(requests, context, ({ serial }, sampleIndex) => {
+      const random = new RandomStream('game', serial, sampleIndex);
+      return async (ids) => drawToken(model.logProbsAfter(ids.at(-1) as number), random.uniform());
+    });
+}
+
+/** The same with the sampler of any model: continuous batching, the cache kept between turns. */
+export function collectGameBySampler(model: LanguageModel): Collect<GameTask> {
+  return async (requests, context) => {
+    const sampler = model.sampler({ maxSequences: 8, maxContextTokens: 16 });
+    const groups = await playAll(requests, context, ({ serial }, sampleIndex) => {
+      let sequence: SamplerSequence | undefined;
+      let turn = 0;
+      return async (ids) => {
+        sequence ??= sampler.open(Int32Array.from(ids), streamKey('game', serial, sampleIndex));
+        if (ids.length > sequence.length)
+          sequence.append(Int32Array.from(ids.slice(sequence.length)));
+        const result = await sequence.generate({
+          maxTokens: 1,
+          stop: [],
+          temperature: 1,
+          turn: turn++,
+        });
+        return { id: result.tokens[0] as number, logProb: result.logProbs[0] as number };
+      };
+    });
+    await sampler.close();
+    return groups;
+  };
+}
+
+function playAll(
+  requests: readonly CollectRequest<GameTask>[],
+  context: CollectContext,
+  playerOf: (request: CollectRequest<GameTask>, sampleIndex: number) => Player,
+): Promise<Sample[][]> {
+  return Promise.all(
     requests.map((request) =>
-      Array.from({ length: request.samples }, (_, index) =>
-        playGame(model, request, index, context),
+      Promise.all(
+        Array.from({ length: request.samples }, (_, index) =>
+          playGame(playerOf(request, index), request, index, context),
+        ),
       ),
-    );
+    ),
+  );
 }
 
 function drawToken(logProbs: Float32Array, uniform: number): { id: number; logProb: number } {

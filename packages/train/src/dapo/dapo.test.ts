@@ -5,13 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { CancelledError, type Sample } from '@masksearch/core';
 import { BigramModel } from '../../test/bigram-model.ts';
 import { readReproducibleRows, readRows } from '../../test/metrics-rows.ts';
-import {
-  collectGame,
-  GAME_TASKS,
-  GAME_VOCABULARY,
-  playGame,
-  type GameTask,
-} from '../../test/search-game.ts';
+import { collectGame, GAME_TASKS, GAME_VOCABULARY, type GameTask } from '../../test/search-game.ts';
 import type { MetricsRow } from '../run/metrics-log.ts';
 import { constantSchedule, warmUpSchedule } from '../schedule.ts';
 import type { Collect } from './collect-groups.ts';
@@ -395,7 +389,7 @@ describe('dapo', () => {
   test('refuses a collect that loses a group', async () => {
     const model = new BigramModel(GAME_VOCABULARY);
     const collect: Collect<GameTask> = async (requests, context) =>
-      requests.slice(1).map((request) => [playGame(model, request, 0, context)]);
+      (await collectGame(model)(requests, context)).slice(1);
     await expect(dapo(optionsFor(model, { collect }))).rejects.toThrow(
       /return \d+ groups, received/,
     );
