@@ -8,11 +8,11 @@ export interface IntervalRow {
   readonly metrics: readonly (Metric | null)[];
 }
 
-const WIDTH = 720;
+const WIDTH = 1080;
 const LEFT = 120;
 const RIGHT = 20;
-const LINE_HEIGHT = 15;
-const ROW_GAP = 10;
+const LINE_HEIGHT = 13;
+const ROW_GAP = 16;
 const AXIS_HEIGHT = 34;
 
 /** A chart over 0..1; `stages` name the marks in the order of `metrics`. */

@@ -22,8 +22,8 @@ const MARGIN = { top: 12, right: 14, bottom: 38, left: 48 };
 const MAX_POINTS = 400;
 /** Longer series get a smoothed line over the faint raw one. */
 const SMOOTH_FROM = 40;
-/** The smoothed line is an exponential mean over about this share of the series. */
-const SMOOTH_SHARE = 0.04;
+/** The smoothed line averages over this share of the series to either side. */
+const SMOOTH_SHARE = 0.025;
 
 /** The chart as a figure with a caption and, for several series, a legend. */
 export function lineChart({ title, xLabel, series }: LineChart): Html {
@@ -161,14 +161,13 @@ function thinned(points: Series['points']): Series['points'] {
   });
 }
 
+/** Centred moving average: no lag, at the ends over what there is. */
 function smoothed(points: Series['points']): Series['points'] {
-  const keep = 1 - 1 / Math.max(2, SMOOTH_SHARE * points.length);
-  let mean = 0;
-  let weight = 0;
-  return points.map(([x, y]) => {
-    mean = keep * mean + (1 - keep) * y;
-    weight = keep * weight + (1 - keep);
-    return [x, mean / weight] as const;
+  const reach = Math.max(1, Math.round(SMOOTH_SHARE * points.length));
+  return points.map(([x], p) => {
+    const near = Math.min(reach, p, points.length - 1 - p);
+    const window = points.slice(p - near, p + near + 1);
+    return [x, window.reduce((sum, point) => sum + point[1], 0) / window.length] as const;
   });
 }
 

@@ -19,7 +19,7 @@ export const REPORT_STYLE = `
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--ground); color: var(--ink);
   font: 15px/1.55 system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', sans-serif; }
-main { max-width: 1180px; margin: 0 auto; padding: 40px 24px 72px; }
+main { max-width: 1240px; margin: 0 auto; padding: 40px 24px 72px; }
 h1 { font-size: 28px; line-height: 1.2; margin: 0 0 6px; letter-spacing: -0.01em; }
 h2 { font-size: 19px; margin: 48px 0 14px; letter-spacing: -0.005em; }
 h3 { font-size: 14px; margin: 24px 0 10px; color: var(--muted); font-weight: 600; }
@@ -36,9 +36,10 @@ dl.facts div { display: flex; gap: 7px; }
 dl.facts dt { color: var(--muted); } dl.facts dd { margin: 0; font-variant-numeric: tabular-nums; }
 .scroll { overflow-x: auto; border: 1px solid var(--rule); border-radius: 10px; background: var(--card); }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: 14px; }
-th, td { padding: 8px 14px; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--rule); }
+th, td { padding: 7px 8px; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--rule); }
 th { font-weight: 600; color: var(--muted); font-size: 13px; }
-th:first-child, td:first-child { text-align: left; }
+th:first-child, td:first-child { text-align: left; padding-left: 16px; }
+th:last-child, td:last-child { padding-right: 16px; }
 tr:last-child td { border-bottom: 0; }
 tr.total td { font-weight: 600; border-top: 2px solid var(--rule); }
 td small { display: block; color: var(--muted); font-size: 11.5px; font-weight: 400; line-height: 1.3; }
