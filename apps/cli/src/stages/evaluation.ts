@@ -9,6 +9,7 @@ import {
   summarizeEvaluation,
   type EvaluatedTask,
   type EvaluationRecord,
+  type ReportTrajectory,
 } from '@masksearch/evaluation';
 import type { LanguageModel } from '@masksearch/model';
 import { openIndex, RandomSearch, type SearchTool } from '@masksearch/search';
@@ -18,7 +19,6 @@ import { runStage, type StageOutcome, type StageWork } from '../run/run-stage.ts
 import { modelInputs, openModel, readTokenizer, type CheckpointName } from './model-source.ts';
 import { readTasks } from './read-tasks.ts';
 import { indexFolder } from './sides.ts';
-import { withoutClock } from './without-clock.ts';
 
 export async function evaluationStage(run: RunContext, config: RunConfig): Promise<StageOutcome> {
   const { concurrency: _, ...evaluation } = config.evaluation;
@@ -73,7 +73,8 @@ async function evaluateCheckpoint(job: CheckpointEvaluation): Promise<Evaluation
   const rows = await play(job, played, index, `${name}`);
   writeJsonl(join(work.folder, `${name}.jsonl`), rows.scored);
   for (const [i, episode] of rows.episodes.entries()) {
-    if (examples.has(played[i] as Task)) episodes.write({ task: played[i], episode });
+    const [task, row] = [played[i], rows.scored[i]];
+    if (task && row && examples.has(task)) episodes.write(exampleOf(name, task, episode, row));
   }
   episodes.close();
   const options = { seed: run.seed, resamples };
@@ -90,6 +91,18 @@ async function evaluateCheckpoint(job: CheckpointEvaluation): Promise<Evaluation
   );
   const outcome = overallOutcome(random.scored, DEFAULT_OUTCOME_GROUPS, options);
   return { ...record, randomRetrieval: { outcome } };
+}
+
+/** What the report shows of an episode. */
+function exampleOf(
+  stage: string,
+  task: Task,
+  { messages, answer, finishReason }: Episode,
+  { outcome }: EvaluatedTask,
+): ReportTrajectory {
+  const reason = finishReason === 'answer' ? 'wrong answer' : finishReason;
+  const verdict = outcome === 1 ? { accepted: true, reason: 'right' } : { accepted: false, reason };
+  return { stage, task, messages, answer, verdict };
 }
 
 /** Plays the tasks once each; episodes are in the order of the tasks. */
@@ -126,7 +139,7 @@ async function play(
           policyVersion: model.version,
           signal: work.signal,
         });
-        episodes[index] = withoutClock(episode);
+        episodes[index] = episode;
         return {
           answer: episode.answer,
           finishReason: episode.finishReason,

@@ -1,8 +1,15 @@
 // Stage report: report.json and report.html from what the other stages left, also put at the top of the run folder.
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseRecord, readManifest, writeFileAtomic } from '@masksearch/core';
-import { renderComparison, runReportSchema, type RunReport } from '@masksearch/evaluation';
+import { parseRecord, readAllJsonl, readManifest, writeFileAtomic } from '@masksearch/core';
+import {
+  renderComparison,
+  renderReport,
+  runReportSchema,
+  type MetricRow,
+  type RunReport,
+} from '@masksearch/evaluation';
+import { z } from 'zod';
 import type { RunConfig } from '../config/run-config.ts';
 import {
   isFinished,
@@ -13,9 +20,10 @@ import {
   type StageName,
 } from '../run/run-folder.ts';
 import { runStage, type StageOutcome } from '../run/run-stage.ts';
+import { readExamples } from './report-examples.ts';
 
 /** Stages whose time is reported, in their order. */
-const TIMED: readonly StageName[] = [
+const TIMED = [
   'corpus',
   'index',
   'tasks',
@@ -23,25 +31,26 @@ const TIMED: readonly StageName[] = [
   'sft',
   'rl',
   'evaluation',
-];
+] as const satisfies readonly StageName[];
 
 export async function reportStage(run: RunContext, config: RunConfig): Promise<StageOutcome> {
   const finished = TIMED.filter((stage) => isFinished(run, stage));
   const outcome = await runStage(run, {
     name: 'report',
-    config: config.report,
+    config: { name: config.name, report: config.report },
     inputs: Object.assign({}, ...finished.map((stage) => stageOutputs(run, stage))),
     resumable: false,
     execute: async (work) => {
       const report = makeReport(run, finished);
       writeFileAtomic(join(work.folder, 'report.json'), `${JSON.stringify(report, null, 2)}\n`);
+      writeFileAtomic(join(work.folder, 'report.html'), await makePage(run, config, report));
       return { counts: { stages: finished.length }, device: 'cpu' };
     },
   });
-  for (const file of ['report.json']) {
+  for (const file of ['report.json', 'report.html']) {
     writeFileAtomic(join(run.folder, file), readFileSync(join(outcome.folder, file)));
   }
-  say(run, outcome);
+  sayTables(run, outcome);
   return outcome;
 }
 
@@ -61,11 +70,28 @@ function makeReport(run: RunContext, finished: readonly StageName[]): RunReport 
   return parseRecord(runReportSchema, report, 'report');
 }
 
+async function makePage(run: RunContext, config: RunConfig, report: RunReport): Promise<string> {
+  const { device, commit } = readManifest(stageFolder(run, 'evaluation'));
+  return renderReport({
+    title: `MaskSearch: ${config.name}`,
+    summary: config.corpus.input ?? 'A generated world; the held-out world shares no name with it.',
+    report,
+    metrics: { sft: await readMetrics(run, 'sft'), rl: await readMetrics(run, 'rl') },
+    trajectories: await readExamples(run, config.evaluation.checkpoints, config.report.episodes),
+    facts: { seed: run.seed, commit: commit ?? 'unknown', device },
+  });
+}
+
+async function readMetrics(run: RunContext, stage: StageName): Promise<MetricRow[]> {
+  const path = join(stageFolder(run, stage), 'metrics.jsonl');
+  return existsSync(path) ? readAllJsonl(path, z.record(z.string(), z.unknown())) : [];
+}
+
 /** The tables, for the person watching. */
-function say(run: RunContext, outcome: StageOutcome): void {
+function sayTables(run: RunContext, outcome: StageOutcome): void {
   const path = join(outcome.folder, 'report.json');
   const report = parseRecord(runReportSchema, JSON.parse(readFileSync(path, 'utf8')), path);
   run.say(`\n${renderComparison(report.evaluation, 'exact')}\n`);
   run.say(`${renderComparison(report.evaluation, 'outcome')}\n`);
-  run.say(`report: ${join(run.folder, 'report.json')}`);
+  run.say(`report: ${join(run.folder, 'report.html')}`);
 }

@@ -1,0 +1,61 @@
+// Example episodes for the report: the teacher's, and those that each checkpoint played in the evaluation.
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  messageSchema,
+  readAllJsonl,
+  readJsonl,
+  taskSchema,
+  trajectorySchema,
+  type Trajectory,
+} from '@masksearch/core';
+import type { ReportTrajectory } from '@masksearch/evaluation';
+import { z } from 'zod';
+import { isFinished, stageFolder, type RunContext } from '../run/run-folder.ts';
+import { readTasks } from './read-tasks.ts';
+
+const exampleSchema = z.strictObject({
+  stage: z.string(),
+  task: taskSchema,
+  messages: z.array(messageSchema),
+  answer: z.array(z.string()).nullable(),
+  verdict: z.strictObject({ accepted: z.boolean(), reason: z.string() }),
+});
+
+/** @param perGroup Episodes per checkpoint and group at most. */
+export async function readExamples(
+  run: Pick<RunContext, 'folder'>,
+  checkpoints: readonly string[],
+  perGroup: number,
+): Promise<ReportTrajectory[]> {
+  const played = checkpoints
+    .map((name) => join(stageFolder(run, 'evaluation'), `${name}-episodes.jsonl`))
+    .filter((path) => existsSync(path))
+    .map((path) => readAllJsonl(path, exampleSchema));
+  return [...(await teacherExamples(run, perGroup)), ...(await Promise.all(played)).flat()];
+}
+
+async function teacherExamples(
+  run: Pick<RunContext, 'folder'>,
+  perGroup: number,
+): Promise<ReportTrajectory[]> {
+  if (!isFinished(run, 'trajectories') || perGroup === 0) return [];
+  const tasks = new Map((await readTasks(run, 'train')).map((task) => [task.id, task]));
+  const folder = stageFolder(run, 'trajectories');
+  const kept = await firstOfEachGroup(join(folder, 'trajectories.jsonl'), 1);
+  const rejected = await firstOfEachGroup(join(folder, 'rejected.jsonl'), 1);
+  return [...kept, ...rejected].flatMap(({ taskId, messages, answer, verdict }) => {
+    const task = tasks.get(taskId);
+    return task === undefined ? [] : [{ stage: 'teacher', task, messages, answer, verdict }];
+  });
+}
+
+async function firstOfEachGroup(path: string, count: number): Promise<Trajectory[]> {
+  const taken = new Map<string, Trajectory[]>();
+  for await (const trajectory of readJsonl(path, trajectorySchema)) {
+    const group = taken.get(trajectory.group) ?? [];
+    taken.set(trajectory.group, group);
+    if (group.length < count) group.push(trajectory);
+  }
+  return [...taken.values()].flat();
+}
