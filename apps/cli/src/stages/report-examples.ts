@@ -28,11 +28,12 @@ export async function readExamples(
   checkpoints: readonly string[],
   perGroup: number,
 ): Promise<ReportTrajectory[]> {
-  const played = checkpoints
-    .map((name) => join(stageFolder(run, 'evaluation'), `${name}-episodes.jsonl`))
-    .filter((path) => existsSync(path))
-    .map((path) => readAllJsonl(path, exampleSchema));
-  return [...(await teacherExamples(run, perGroup)), ...(await Promise.all(played)).flat()];
+  const examples = await teacherExamples(run, perGroup);
+  for (const name of checkpoints) {
+    const path = join(stageFolder(run, 'evaluation'), `${name}-episodes.jsonl`);
+    if (existsSync(path)) examples.push(...(await readAllJsonl(path, exampleSchema)));
+  }
+  return examples;
 }
 
 async function teacherExamples(
