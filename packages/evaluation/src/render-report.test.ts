@@ -122,7 +122,7 @@ describe('renderReport', () => {
       'span',
     ]) {
       const opened = page.match(new RegExp(`<${tag}[\\s>]`, 'g'))?.length ?? 0;
-      expect([tag, page.match(new RegExp(`</${tag}>`, 'g'))?.length ?? 0]).toEqual([tag, opened]);
+      expect([tag, page.match(new RegExp(`</${tag}\\s*>`, 'g'))?.length ?? 0]).toEqual([tag, opened]);
     }
   });
 
