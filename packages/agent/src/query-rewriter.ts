@@ -7,9 +7,10 @@ const MAXIMUM_QUERY_WORDS = 16;
 const NEIGHBOURS = 4;
 const MAXIMUM_QUERIES = 3;
 
-const WORD = /[\p{L}\p{N}][\p{L}\p{M}\p{N}]*(?:['’.\-][\p{L}\p{N}][\p{L}\p{M}\p{N}]*)*/gu;
+const WORD = /[\p{L}\p{N}][\p{L}\p{M}\p{N}]*(?:['’.-][\p{L}\p{N}][\p{L}\p{M}\p{N}]*)*/gu;
 // Capitalised words, initials with their full stop.
-const NAME = /\p{Lu}(?:\.|[\p{L}\p{M}\p{N}'’\-]*)(?: \p{Lu}(?:\.|[\p{L}\p{M}\p{N}'’\-]*))*/gu;
+const NAME =
+  /(?:(?:\p{Lu}\.)+|\p{Lu}[\p{L}\p{M}\p{N}'’-]*)(?: (?:(?:\p{Lu}\.)+|\p{Lu}[\p{L}\p{M}\p{N}'’-]*))*/gu;
 // Capitalised only because they start a sentence.
 const FUNCTION_WORDS = new Set(
   (

@@ -37,11 +37,10 @@ export function planOf(task: Task): PlanStep[] {
   }));
 }
 
-/** The names around a gap, and what fills the other gaps of its sentence. */
+/** The names around a gap, with what fills the other gaps of its sentence; none if there are no names. */
 function anchorsOf({ masked, slots }: MaskTask, gap: number): string[] {
+  const names = namesAroundGap(masked, gap);
+  if (names.length === 0) return [];
   const neighbours = gapsOfSentence(masked, gap).filter((other) => other !== gap);
-  return [
-    ...namesAroundGap(masked, gap),
-    ...neighbours.flatMap((other) => slots[other]?.text ?? []),
-  ];
+  return [...names, ...neighbours.flatMap((other) => slots[other]?.text ?? [])];
 }
