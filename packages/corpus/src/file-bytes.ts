@@ -1,4 +1,5 @@
 // A file's bytes in chunks, decompressed if it is bzip2 or gzip, whatever its name says.
+/// <reference path="./unbzip2-stream.d.ts" />
 import { closeSync, createReadStream, openSync, readSync, statSync } from 'node:fs';
 import { createGunzip } from 'node:zlib';
 import { InputError } from '@masksearch/core';
