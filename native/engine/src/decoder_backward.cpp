@@ -24,7 +24,7 @@ void Decoder::pack_backward() {
 }
 
 void Decoder::linear_weight(int m, int n, int k, const float* dy, const float* x, float* dw) {
-  constexpr int kTokens = 256;
+  constexpr int kTokens = 128;
   pool.run_ranges(n, 14, [&](int first, int last, int worker) {
     float* packed = packing_[worker].reserve(packed_floats(k, kTokens));
     for (int t = 0; t < m; t += kTokens) {

@@ -1,4 +1,5 @@
-// Matrix products: register tiles of rows x 16-lane columns, blocked for the caches. Blocks of the
+    constexpr int depth = Transposed ? kDepthTransposed : kDepth;
+    for (int k = 0; k < g.k || k == 0; k += depth) {// Matrix products: register tiles of rows x 16-lane columns, blocked for the caches. Blocks of the
 // summed index continue the chain from memory, so no blocking changes a result.
 
 #if defined(__AVX512F__)
@@ -17,6 +18,8 @@ constexpr int wide_vectors(int) { return 1; }
 
 constexpr int kDepth = 256;      // summed index per block: a panel of b is 32 kB, in L1
 constexpr int kRowsInCache = 12 * kTileRows;
+constexpr int kDepthTransposed = 128;  // the same where rows of a are copied too
+constexpr int kAhead = 16 * kPanel;    // floats of a packed panel to prefetch
 
 struct Tile {
   int k;
@@ -44,7 +47,8 @@ inline __attribute__((always_inline)) void repeat(Body body) {
 
 // R rows by N vectors. A is (m, k), or (k, m) where Transposed.
 template <bool Transposed, int R, int N>
-void tile(const Tile& t) {
+void tile(const Tile& given) {
+  const Tile t = given;  // not aliased by c
   F16 sums[R][N];
   repeat<R>([&](auto i) {
     repeat<N>([&](auto v) {
@@ -57,8 +61,17 @@ void tile(const Tile& t) {
   const float* a[(R + 2) / 3];  // one pointer for three rows: base, base + row, base + 2 row
   repeat<(R + 2) / 3>([&](auto i) { a[i] = t.a + (Transposed ? 3 * i : 3 * i * a_row); });
   for (int k = 0; k < t.k; k++) {
+    if (Transposed) {
+      __builtin_prefetch(a[0] + 16 * a_row);
+    } else if (k % 16 == 0) {  // the same columns of the next rows, which the next tile reads
+      repeat<R>([&](auto i) { __builtin_prefetch(a[i / 3] + (i % 3 + R) * a_row); });
+    }
     F16 columns[N];
-    repeat<N>([&](auto v) { columns[v] = load(b + (v / 2) * t.b_panel + (v % 2) * 16); });
+    repeat<N>([&](auto v) {
+      const float* column = b + (v / 2) * t.b_panel + (v % 2) * 16;
+      columns[v] = load(column);
+      __builtin_prefetch(column + kAhead);
+    });
     b += t.b_row;
     repeat<R>([&](auto i) {
       const F16 row = all(Transposed ? a[i / 3][i % 3] : a[i / 3][(i % 3) * a_row]);
@@ -109,34 +122,65 @@ TileFunction pick_tile(int rows, int vectors) {
   return pick_tile<Transposed, 1>(rows);
 }
 
-// One block: all columns, the rows and the part of the summed index that fit the caches.
+// Columns j.. of one block of rows: computes one tile, returns the number of columns.
 template <bool Transposed>
-void matmul_block(const MatMul& g) {
+int columns_at(const MatMul& g, int j, int i, int rows, int wide, const float* a, ptrdiff_t a_row) {
+  const int left = (g.n - j + 15) / 16;
+  int vectors = left >= wide ? wide : left >= kTileVectors ? kTileVectors : 1;
+  if (vectors == 1 && left >= 2 && wide >= 2 && j % kPanel == 0) vectors = 2;
+  const int columns = vectors * 16 < g.n - j ? vectors * 16 : g.n - j;
+  Tile t;
+  t.k = g.k;
+  t.a = a;
+  t.a_row = a_row;
+  t.b = g.b + (j / kPanel) * g.b_panel + j % kPanel;
+  t.b_row = g.b_row;
+  t.b_panel = g.b_panel;
+  t.init = g.init == nullptr ? nullptr : g.init + i * g.init_row + j;
+  t.init_row = g.init_row;
+  t.c = g.c + i * g.c_row + j;
+  t.c_row = g.c_row;
+  t.last_lanes = columns - (vectors - 1) * 16;
+  pick_tile<Transposed>(rows, vectors)(t);
+  return columns;
+}
+
+// Rows [first, last) of row block `block` of `blocks`, as even as possible.
+inline int block_start(int m, int block, int blocks) { return int(int64_t(m) * block / blocks); }
+
+// A part of the product that fits the caches: a panel of b stays in L1 while rows of a stream.
+void rows_block(const MatMul& g) {
   const int blocks = (g.m + kTileRows - 1) / kTileRows;
   const int wide = blocks == 1 ? wide_vectors(g.m) : kTileVectors;
   for (int j = 0; j < g.n;) {
-    const int vectors_left = (g.n - j + 15) / 16;
-    int vectors = vectors_left >= wide ? wide : vectors_left >= kTileVectors ? kTileVectors : 1;
-    if (vectors == 1 && vectors_left >= 2 && wide >= 2 && j % kPanel == 0) vectors = 2;
-    Tile t;
-    t.k = g.k;
-    t.a_row = g.a_row;
-    t.b = g.b + (j / kPanel) * g.b_panel + j % kPanel;
-    t.b_row = g.b_row;
-    t.b_panel = g.b_panel;
-    t.init_row = g.init_row;
-    t.c_row = g.c_row;
-    const int columns = vectors * 16 < g.n - j ? vectors * 16 : g.n - j;
-    t.last_lanes = columns - (vectors - 1) * 16;
+    int columns = 0;
     for (int block = 0; block < blocks; block++) {
-      const int i = int(int64_t(g.m) * block / blocks);
-      const int rows = int(int64_t(g.m) * (block + 1) / blocks) - i;
-      t.a = g.a + (Transposed ? i : i * g.a_row);
-      t.init = g.init == nullptr ? nullptr : g.init + i * g.init_row + j;
-      t.c = g.c + i * g.c_row + j;
-      pick_tile<Transposed>(rows, vectors)(t);
+      const int i = block_start(g.m, block, blocks);
+      const int rows = block_start(g.m, block + 1, blocks) - i;
+      columns = columns_at<false>(g, j, i, rows, wide, g.a + i * g.a_row, g.a_row);
     }
     j += columns;
+  }
+}
+
+// The same for a transposed: a block of its columns is copied next to each other, since rows of a
+// that are a power of two apart would share a few cache sets, and stays in L1 while panels stream.
+void columns_block(const MatMul& g) {
+  float copy[kDepthTransposed * 16];
+  const int blocks = (g.m + kTileRows - 1) / kTileRows;
+  for (int block = 0; block < blocks; block++) {
+    const int i = block_start(g.m, block, blocks);
+    const int rows = block_start(g.m, block + 1, blocks) - i;
+    const float* from = g.a + i;
+    const bool copied = g.n > 2 * kPanel;
+    if (copied)
+      for (int k = 0; k < g.k; k++) {
+        __builtin_prefetch(from + (k + 16) * g.a_row);
+        store(copy + k * 16, load(from + k * g.a_row, rows));
+      }
+    for (int j = 0; j < g.n;)
+      j += columns_at<true>(g, j, i, rows, wide_vectors(rows), copied ? copy : from,
+                            copied ? 16 : g.a_row);
   }
 }
 
@@ -146,7 +190,7 @@ void matmul_any(const MatMul& g) {
     for (int k = 0; k < g.k || k == 0; k += kDepth) {
       MatMul block = g;
       block.m = g.m - i < kRowsInCache ? g.m - i : kRowsInCache;
-      block.k = g.k - k < kDepth ? g.k - k : kDepth;
+      block.k = g.k - k < depth ? g.k - k : depth;
       block.a += Transposed ? k * g.a_row + i : i * g.a_row + k;
       block.b += k * g.b_row;
       block.c += i * g.c_row;
@@ -156,7 +200,11 @@ void matmul_any(const MatMul& g) {
       } else if (g.init != nullptr) {
         block.init += i * g.init_row;
       }
-      matmul_block<Transposed>(block);
+      if (Transposed) {
+        columns_block(block);
+      } else {
+        rows_block(block);
+      }
     }
   }
 }
