@@ -1,6 +1,8 @@
+import '../../test/tfjs.ts';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { onesLike, tensor1d } from '@tensorflow/tfjs-core';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { CancelledError, type Sample } from '@masksearch/core';
 import { BigramModel } from '../../test/bigram-model.ts';
@@ -10,7 +12,10 @@ import type { MetricsRow } from '../run/metrics-log.ts';
 import { constantSchedule, warmUpSchedule } from '../schedule.ts';
 import type { Collect } from './collect-groups.ts';
 import { dapo, type DapoOptions } from './dapo.ts';
-import { dapoRecipe, grpoRecipe } from './recipe.ts';
+import { dapoRecipe, grpoRecipe, type PolicyTokens } from './recipe.ts';
+import { customLoss } from '../losses/custom-loss.ts';
+import { dapoLoss } from '../losses/dapo-loss.ts';
+import type { TokenLoss } from '@masksearch/model';
 
 let folder: string;
 beforeEach(() => {
@@ -281,6 +286,31 @@ describe('dapo', () => {
       optionsFor(model, { collect, recipe: grpoRecipe(), config: { ...CONFIG, steps: 3 } }),
     );
     expect(requested).toEqual([4, 4, 4]);
+  });
+
+  test('the loss may be any tfjs function: DAPO written out trains like the built-in one', async () => {
+    const builtIn = new BigramModel(GAME_VOCABULARY);
+    const config = { ...CONFIG, steps: 3 };
+    await dapo(optionsFor(builtIn, { config }));
+    const clip = { low: 0.2, high: 0.28 };
+    const tokenLoss = (tokens: PolicyTokens): TokenLoss =>
+      customLoss(({ positions, logProbs }) => {
+        const at = (values: Float32Array) =>
+          tensor1d(Float32Array.from(positions, (t) => values[t] as number));
+        return dapoLoss({
+          logProbs,
+          oldLogProbs: at(tokens.oldLogProbs),
+          advantages: at(tokens.advantages),
+          lossMask: onesLike(logProbs),
+          clip,
+          denominator: 1 / tokens.scale,
+        });
+      });
+    const custom = new BigramModel(GAME_VOCABULARY);
+    await dapo(optionsFor(custom, { config, recipe: { ...dapoRecipe({ clip }), tokenLoss } }));
+    const expected = await weightsOf(builtIn);
+    (await weightsOf(custom)).forEach((w, i) => expect(w).toBeCloseTo(expected[i] as number, 4));
+    expect(expected.some((w) => Math.abs(w) > 0.1)).toBe(true);
   });
 
   test('each optimizer step of a rollout batch uses its own share of the groups', async () => {

@@ -14,6 +14,7 @@ import { collectGroups, type Collect, type CollectedBatch } from './collect-grou
 import { dapoRecipe, type Recipe } from './recipe.ts';
 import { rolloutMetrics, samplingMetrics } from './rollout-metrics.ts';
 import {
+  checkCurriculum,
   TASK_STREAM_START,
   TaskStream,
   taskStreamStateSchema,
@@ -126,21 +127,27 @@ const START: DapoState = {
  * @see DAPO, arXiv:2503.14476 Algorithm 1
  */
 export async function dapo<T extends StreamTask>(options: DapoOptions<T>): Promise<DapoResult> {
-  const { model, tasks, signal } = options;
+  const { model, signal } = options;
   const config = parseConfig(dapoConfigSchema, options.config, 'dapo');
   const recipe = options.recipe ?? dapoRecipe();
+  checkCurriculum(options);
+  const fingerprint = fingerprintOf(options, config, recipe);
   const journal = await RunJournal.open<DapoState>({
     where: 'dapo',
     model,
     checkpoints: options.checkpoints,
     metrics: options.metrics,
-    fingerprint: (state) => fingerprintOf(options, config, recipe, state),
+    // Only the part of the schedule that was used: a run may be given more steps if that leaves its
+    // past alone.
+    fingerprint: ({ scheduleStep }) => ({
+      ...fingerprint,
+      schedule: hashValues((step) => options.schedule(step, config.steps), scheduleStep),
+    }),
     stateSchema,
     initial: START,
   });
   let state = journal.state;
-  const curriculum = options.curriculum ?? [];
-  const stream = new TaskStream({ tasks, curriculum, seed: config.seed, state: state.stream });
+  const stream = new TaskStream({ ...options, seed: config.seed, state: state.stream });
   try {
     while (state.step < config.steps && !signal?.aborted) {
       const started = performance.now();
@@ -282,9 +289,8 @@ function clockMetrics(
 
 function fingerprintOf<T extends StreamTask>(
   options: DapoOptions<T>,
-  { steps, ...config }: ResolvedConfig,
+  { steps: _, ...config }: ResolvedConfig,
   recipe: Recipe,
-  state: DapoState,
 ): Fingerprint {
   return {
     ...flattenSettings({
@@ -295,7 +301,5 @@ function fingerprintOf<T extends StreamTask>(
       model: options.model.config,
     }),
     tasks: hashRecords(options.tasks),
-    // Only the part that was used: a run may be given more steps if that leaves its past alone.
-    schedule: hashValues((step) => options.schedule(step, steps), state.scheduleStep),
   };
 }

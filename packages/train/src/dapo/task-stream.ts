@@ -18,6 +18,12 @@ export interface CurriculumPhase {
   readonly steps: number;
 }
 
+export interface Curriculum<T extends StreamTask> {
+  readonly tasks: readonly T[];
+  /** Absent or empty: one phase with all tasks. */
+  readonly curriculum?: readonly CurriculumPhase[];
+}
+
 /** One visit of a task. `serial` is unique in the run: key the visit's random streams with it. */
 export interface TaskVisit<T extends StreamTask> {
   readonly task: T;
@@ -74,20 +80,10 @@ export class TaskStream<T extends StreamTask> {
   #order: { key: string; indices: readonly number[] } | undefined;
 
   /** @throws {ConfigError} there are no tasks, or a phase has none. */
-  constructor(options: {
-    tasks: readonly T[];
-    /** Empty: one phase with all tasks. */
-    curriculum: readonly CurriculumPhase[];
-    seed: number;
-    state: TaskStreamState;
-  }) {
-    const { tasks, curriculum } = options;
-    if (tasks.length === 0)
-      throw new ConfigError('dapo: expected at least one task, received none.');
-    const all = { name: 'all', groups: [...new Set(tasks.map(({ group }) => group))], steps: 1 };
-    this.#tasks = tasks;
-    this.#phases = curriculum.length > 0 ? curriculum : [all];
-    this.#pools = this.#phases.map((phase) => poolOf(phase, tasks));
+  constructor(options: Curriculum<T> & { readonly seed: number; readonly state: TaskStreamState }) {
+    this.#tasks = options.tasks;
+    this.#phases = phasesOf(options);
+    this.#pools = checkCurriculum(options);
     this.#seed = options.seed;
     this.#state = options.state;
   }
@@ -183,6 +179,25 @@ export function checkLedger(ledger: TaskLedger): void {
   throw new IntegrityError(
     `task stream: expected counts >= 0 that add up to ${enqueued}, received ${JSON.stringify(states)}.`,
   );
+}
+
+/**
+ * Indices of the tasks that each phase draws from.
+ *
+ * @throws {ConfigError} there are no tasks, or a phase has none.
+ */
+export function checkCurriculum<T extends StreamTask>(options: Curriculum<T>): number[][] {
+  const { tasks } = options;
+  if (tasks.length === 0) throw new ConfigError('dapo: expected at least one task, received none.');
+  return phasesOf(options).map((phase) => poolOf(phase, tasks));
+}
+
+function phasesOf<T extends StreamTask>({
+  tasks,
+  curriculum = [],
+}: Curriculum<T>): readonly CurriculumPhase[] {
+  if (curriculum.length > 0) return curriculum;
+  return [{ name: 'all', groups: [...new Set(tasks.map(({ group }) => group))], steps: 1 }];
 }
 
 function poolOf(phase: CurriculumPhase, tasks: readonly StreamTask[]): number[] {

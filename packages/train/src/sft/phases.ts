@@ -148,6 +148,7 @@ export function countPhaseSteps(options: {
   batchTokens: number;
   seed: number;
 }): number {
+  options.phases.forEach(checkPhase);
   return options.phases.reduce((total, { steps }, index) => {
     if (steps !== undefined) return total + steps;
     const reader = new PhaseReader({

@@ -83,12 +83,13 @@ export async function sft(options: SftOptions): Promise<SftResult> {
   const { batchTokens, microBatchTokens, seed } = options;
   parseConfig(sftConfigSchema, { batchTokens, microBatchTokens, seed }, 'sft');
   const totalSteps = countPhaseSteps({ phases, batchTokens, seed });
+  const fingerprint = fingerprintOf(options, totalSteps);
   const journal = await RunJournal.open<SftState>({
     where: 'sft',
     model,
     checkpoints: options.checkpoints,
     metrics: options.metrics,
-    fingerprint: () => fingerprintOf(options, totalSteps),
+    fingerprint: () => fingerprint,
     stateSchema,
     initial: { step: 0, scheduleStep: 0, tokens: 0, cursor: PHASES_START },
   });
