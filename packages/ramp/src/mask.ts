@@ -55,7 +55,7 @@ export interface MaskedTokens {
 export function maskTokens(
   text: string,
   slots: readonly Slot[],
-  tokenizer: Tokenizer,
+  tokenizer: Pick<Tokenizer, 'encodeWithOffsets' | 'specialId'>,
 ): MaskedTokens {
   const encoding = tokenizer.encodeWithOffsets(text);
   const output = maskEncoding(encoding, slots, tokenizer.specialId(MASK_MARKER));
