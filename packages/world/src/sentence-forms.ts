@@ -52,7 +52,7 @@ export const sentenceForms: readonly SentenceForm[] = [
       '{o} taught the student {s}, born in {y}.',
       '{o} trained {s}, who was born in {y}.',
       '{o} had the student {s}, born in {y}.',
-      'Among students of {o} is {s}, born in {y}.',
+      'The students of {o} included {s}, born in {y}.',
     ],
   },
   {
@@ -101,7 +101,7 @@ export const sentenceForms: readonly SentenceForm[] = [
     phrasings: [
       '{s} was founded in {y}.',
       '{s} was built in {y}.',
-      'Settlers founded {s} in {y}.',
+      '{s} was founded by settlers in {y}.',
       'The history of {s} began in {y}.',
     ],
   },
@@ -265,7 +265,7 @@ export const sentenceForms: readonly SentenceForm[] = [
       '{o} gave its prize to {list}.',
       '{o} awarded a prize to {list}.',
       '{o} rewarded {list}.',
-      'Prize winners at {o} include {list}.',
+      'The prize of {o} went to {list}.',
     ],
   },
   {
@@ -305,7 +305,7 @@ export const sentenceForms: readonly SentenceForm[] = [
       '{s} was founded in {y}.',
       '{s} opened its doors in {y}.',
       '{s} held its first class in {y}.',
-      'Lessons at {s} began in {y}.',
+      'The lessons of {s} began in {y}.',
     ],
   },
   {
@@ -356,7 +356,7 @@ export const sentenceForms: readonly SentenceForm[] = [
       '{s} was first held in {y}.',
       '{s} began in {y}.',
       '{s} has been held since {y}.',
-      'Music first played at {s} in {y}.',
+      '{s} first filled halls in {y}.',
     ],
   },
   {
@@ -426,7 +426,7 @@ export const sentenceForms: readonly SentenceForm[] = [
     phrasings: [
       '{o} overlooks the source of {s}.',
       'The river {s} begins at {o}.',
-      'Rain over {o} feeds the source of {s}.',
+      '{o} feeds the source of {s}.',
       'The young river {s} leaves {o}.',
     ],
   },
@@ -446,7 +446,7 @@ export const sentenceForms: readonly SentenceForm[] = [
     phrasings: [
       '{s} was mapped in {y}.',
       '{s} appeared on maps in {y}.',
-      'Maps show {s} since {y}.',
+      '{s} is shown on maps since {y}.',
       'The first map of {s} dates from {y}.',
     ],
   },
