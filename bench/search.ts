@@ -17,7 +17,12 @@ import { join } from 'node:path';
 import { execFileSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
 import { type Passage, RandomStream } from '../packages/core/src/index.ts';
-import { analyzeEnglish, Bm25Index, buildIndex, openIndex } from '../packages/search/src/index.ts';
+import {
+  analyzeEnglish,
+  type Bm25Index,
+  buildIndex,
+  openIndex,
+} from '../packages/search/src/index.ts';
 
 /** 40 to 80 words, 60 on average. */
 const PASSAGE_WORDS = { least: 40, range: 41 };

@@ -1,4 +1,5 @@
 // A file's bytes in chunks, decompressed if it is bzip2 or gzip, whatever its name says.
+// oxlint-disable-next-line typescript/triple-slash-reference -- packages that compile this source need the types too
 /// <reference path="./unbzip2-stream.d.ts" />
 import { closeSync, createReadStream, openSync, readSync, statSync } from 'node:fs';
 import { createGunzip } from 'node:zlib';

@@ -7,7 +7,7 @@ export type SkipReason =
   | 'duplicate' // a page of that title came before
   | 'disambiguation' // a list of other pages
   | 'empty' // no text is left after clean-up
-  | 'unparsable'; // the wikitext parser failed on it
+  | 'unparsable'; // the wikitext parser failed on it, or would take minutes (see wiki-tangle.ts)
 
 export interface ReadOptions {
   /** Called for every page or row that gives no document; `where` names file and position. */

@@ -147,19 +147,24 @@ describe('readParquet', () => {
     await expect(wrongType).rejects.toThrow(/row 0: expected text and title to be strings/);
   });
 
-  it('refuses damaged files and never fails in another way (seed 9)', async () => {
-    const random = new RandomStream(9, 'parquet');
-    for (const codec of ['snappy', 'zstd', 'gzip']) {
-      const whole = readFileSync(join(FIXTURES, `wiki-${codec}.parquet`));
-      for (let round = 0; round < 100; round++) {
-        const cut = round % 2 === 0;
-        const changed = Buffer.from(cut ? whole.subarray(0, random.below(whole.length)) : whole);
-        for (let i = 0; !cut && i < 4; i++) changed[random.below(whole.length)] = random.below(256);
-        const result: unknown = await read(save('x.parquet', changed)).catch((e: unknown) => e);
-        if (cut || result instanceof Error) expect(result).toBeInstanceOf(InputError);
+  it(
+    'refuses damaged files and never fails in another way (seed 9)',
+    { timeout: 60_000 },
+    async () => {
+      const random = new RandomStream(9, 'parquet');
+      for (const codec of ['snappy', 'zstd', 'gzip']) {
+        const whole = readFileSync(join(FIXTURES, `wiki-${codec}.parquet`));
+        for (let round = 0; round < 100; round++) {
+          const cut = round % 2 === 0;
+          const changed = Buffer.from(cut ? whole.subarray(0, random.below(whole.length)) : whole);
+          for (let i = 0; !cut && i < 4; i++)
+            changed[random.below(whole.length)] = random.below(256);
+          const result: unknown = await read(save('x.parquet', changed)).catch((e: unknown) => e);
+          if (cut || result instanceof Error) expect(result).toBeInstanceOf(InputError);
+        }
       }
-    }
-  });
+    },
+  );
 });
 
 describe('readCorpus', () => {

@@ -36,7 +36,7 @@ const RESIDUAL_MARKUP = /\[\[|\]\]|\{\{|\}\}|\{\||\|\}|<\/?[a-z]|'''|\[https?:/i
 export function plainPage(wikitext: string, title: string): PlainPage {
   const page = wtf(wikitext, { title });
   if (page.isRedirect()) {
-    const redirect = page.redirectTo() as { page?: string } | null;
+    const redirect: { page?: string } | null = page.redirectTo();
     return { text: '', links: [], redirect: redirect?.page, isDisambiguation: false };
   }
   const paragraphs: Line[] = [];

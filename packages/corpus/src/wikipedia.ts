@@ -4,6 +4,7 @@ import { type Document, RECORD_VERSION, type Span } from '@masksearch/core';
 import type { ReadOptions, SkipReason } from './read-options.ts';
 import { readWikiAliases, redirectTarget, WikiAliases } from './wiki-aliases.ts';
 import { readWikiPages, type WikiPage } from './wiki-pages.ts';
+import { isTangled } from './wiki-tangle.ts';
 import { type PlainPage, plainPage, type WikiLink } from './wiki-text.ts';
 
 export interface WikipediaOptions extends ReadOptions {
@@ -38,6 +39,7 @@ export async function* readWikipedia(
 function toDocument(page: WikiPage, aliases: WikiAliases, source: string): Document | SkipReason {
   if (page.namespace !== 0) return 'other-namespace';
   if (redirectTarget(page) !== undefined) return 'redirect';
+  if (isTangled(page.wikitext)) return 'unparsable';
   let plain: PlainPage;
   try {
     plain = plainPage(page.wikitext, page.title);

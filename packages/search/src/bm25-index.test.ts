@@ -11,7 +11,7 @@ const word = fc.nat({ max: 999 }).map((n) => `w${Math.floor(30 * (n / 1000) ** 3
 const text = fc.array(word, { maxLength: 12 }).map((words) => words.join(' '));
 
 describe('Bm25Index.search', () => {
-  it('returns exactly what exhaustive scoring returns', async () => {
+  it('returns exactly what exhaustive scoring returns', { timeout: 60_000 }, async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(text, { maxLength: 60 }),
@@ -35,7 +35,7 @@ describe('Bm25Index.search', () => {
     );
   });
 
-  it('prunes exactly on a larger Zipf corpus (seed 3)', async () => {
+  it('prunes exactly on a larger Zipf corpus (seed 3)', { timeout: 60_000 }, async () => {
     const random = new RandomStream(3, 'zipf');
     const words = (count: number) =>
       Array.from({ length: count }, () => `w${Math.floor(400 ** random.uniform())}`).join(' ');

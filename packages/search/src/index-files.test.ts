@@ -92,7 +92,7 @@ describe('an index folder', () => {
     index.close();
   });
 
-  it('refuses every damaged byte it depends on (seed 12)', async () => {
+  it('refuses every damaged byte it depends on (seed 12)', { timeout: 60_000 }, async () => {
     const path = join(folder, 'damaged');
     await buildIndex(passages, path);
     const intact = await readAll(path);
