@@ -15,6 +15,7 @@ export * from './sft/phases.ts';
 export * from './sft/sft.ts';
 export * from './dapo/accept-rate.ts';
 export * from './dapo/collect-groups.ts';
+export * from './dapo/dapo-config.ts';
 export * from './dapo/dapo.ts';
 export * from './dapo/judge-group.ts';
 export * from './dapo/recipe.ts';

@@ -3,16 +3,22 @@
 import { z } from 'zod';
 import { MaskSearchError, sampleSchema } from '@masksearch/core';
 import type { AdamWOptions, LanguageModel } from '@masksearch/model';
-import { meanOf, sumOf } from '../numbers.ts';
 import { flattenSettings, hashRecords, hashValues, type Fingerprint } from '../run/fingerprint.ts';
 import type { MetricsRow } from '../run/metrics-log.ts';
 import { parseConfig } from '../run/parse-config.ts';
 import { RunJournal, type CheckpointOptions } from '../run/run-journal.ts';
 import type { Schedule } from '../schedule.ts';
 import { acceptRateSchema, expectedAcceptRate, NO_GROUPS_SEEN } from './accept-rate.ts';
+import { dapoConfigSchema, type DapoConfig, type ResolvedDapoConfig } from './dapo-config.ts';
 import { collectGroups, type Collect, type CollectedBatch } from './collect-groups.ts';
 import { dapoRecipe, type Recipe } from './recipe.ts';
-import { rolloutMetrics, samplingMetrics } from './rollout-metrics.ts';
+import {
+  clockMetrics,
+  ledgerMetrics,
+  rolloutMetrics,
+  samplingMetrics,
+  versionLag,
+} from './rollout-metrics.ts';
 import {
   checkCurriculum,
   TASK_STREAM_START,
@@ -22,33 +28,6 @@ import {
   type StreamTask,
 } from './task-stream.ts';
 import { updatePolicy, type UpdateResult } from './update-policy.ts';
-
-export const dapoConfigSchema = z.strictObject({
-  /** Rollout steps: each samples a batch and updates on it. */
-  steps: z.int().min(0),
-  /** G, episodes per task. The paper has 16. */
-  samplesPerTask: z.int().min(2).default(8),
-  /** N, accepted groups per step. The paper has 512. */
-  groupsPerStep: z.int().min(1).default(16),
-  /** Optimizer steps per rollout step; with 1 the ratio is 1 and clipping never acts. Paper: 16. */
-  miniBatches: z.int().min(1).default(2),
-  /** Tokens of one forward and backward pass; bounds memory, does not change the result. */
-  microBatchTokens: z.int().min(1).default(8192),
-  /** Steps that accepted surplus groups may wait to be trained on; 0 throws them away. */
-  maximumLagSteps: z.int().min(0).default(1),
-  /** Stop with an error when the rounds end before the batch is full, instead of training on less. */
-  requireFullBatch: z.boolean().default(false),
-  /** Take truncated samples out of the loss. Not in most of the paper's runs. */
-  overlongFiltering: z.boolean().default(false),
-  /** Cap C of the truncated importance weights; 2 is usual. Absent = off. */
-  truncatedImportance: z.number().min(1).optional(),
-  /** Largest |ratio − 1| accepted before the first update of a step. */
-  mismatchTolerance: z.number().min(0).default(0.01),
-  /** Of task order and mini-batches. */
-  seed: z.int(),
-});
-export type DapoConfig = z.input<typeof dapoConfigSchema>;
-type ResolvedConfig = z.output<typeof dapoConfigSchema>;
 
 export interface DapoOptions<T extends StreamTask> {
   readonly model: LanguageModel;
@@ -176,7 +155,7 @@ export async function dapo<T extends StreamTask>(options: DapoOptions<T>): Promi
         'actor/lr': learningRate,
         'actor/updates': update.updates,
         'actor/skipped_updates': update.skipped,
-        ...ledgerMetrics(stream),
+        ...ledgerMetrics(stream.state.ledger),
         ...clockMetrics({ started, collectedAt, ended: performance.now() }, collected),
       };
       state = advance(state, stream, collected, update, row, config);
@@ -202,7 +181,7 @@ export async function dapo<T extends StreamTask>(options: DapoOptions<T>): Promi
 /** The step's batch, or undefined when `collect` gave up because the signal fired. */
 async function collectUnlessStopped<T extends StreamTask>(
   { collect, model, signal }: DapoOptions<T>,
-  config: ResolvedConfig,
+  config: ResolvedDapoConfig,
   recipe: Recipe,
   stream: TaskStream<T>,
   state: DapoState,
@@ -229,7 +208,7 @@ async function collectUnlessStopped<T extends StreamTask>(
   }
 }
 
-function checkFull(collected: CollectedBatch, config: ResolvedConfig, step: number): void {
+function checkFull(collected: CollectedBatch, config: ResolvedDapoConfig, step: number): void {
   if (!config.requireFullBatch || collected.batch.length === config.groupsPerStep) return;
   throw new MaskSearchError(
     'empty-batch',
@@ -243,7 +222,7 @@ function advance<T extends StreamTask>(
   collected: CollectedBatch,
   update: UpdateResult,
   row: MetricsRow,
-  config: ResolvedConfig,
+  config: ResolvedDapoConfig,
 ): DapoState {
   const { batch, generated, acceptRate } = collected;
   return {
@@ -259,37 +238,9 @@ function advance<T extends StreamTask>(
   };
 }
 
-/** Optimizer steps between a sample's weights and those before this step's first update, on average. */
-function versionLag({ batch }: CollectedBatch, version: number): number {
-  const samples = batch.flatMap((group) => group.samples);
-  return meanOf(samples.map(({ policyVersion }) => version - policyVersion));
-}
-
-function ledgerMetrics<T extends StreamTask>(stream: TaskStream<T>): Record<string, number> {
-  const { ledger } = stream.state;
-  return Object.fromEntries(
-    Object.entries(ledger).map(([name, visits]) => [`tasks/${name}`, visits]),
-  );
-}
-
-/** Wall-clock columns: the only ones that differ between two runs of one seed. */
-function clockMetrics(
-  at: { started: number; collectedAt: number; ended: number },
-  { generated }: CollectedBatch,
-): Record<string, number> {
-  const seconds = (at.ended - at.started) / 1000;
-  const tokens = sumOf(generated.flatMap(({ samples }) => samples.map(({ ids }) => ids.length)));
-  return {
-    'timing_s/rollout': (at.collectedAt - at.started) / 1000,
-    'timing_s/update': (at.ended - at.collectedAt) / 1000,
-    'timing_s/step': seconds,
-    'perf/throughput': tokens / seconds,
-  };
-}
-
 function fingerprintOf<T extends StreamTask>(
   options: DapoOptions<T>,
-  { steps: _, ...config }: ResolvedConfig,
+  { steps: _, ...config }: ResolvedDapoConfig,
   recipe: Recipe,
 ): Fingerprint {
   return {

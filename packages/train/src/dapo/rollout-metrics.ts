@@ -1,8 +1,9 @@
-// Metrics of what was sampled in a step. They count every group, also those that were filtered out:
+// Metrics of what a step sampled, but not of its update. They count every group, also those that were filtered out:
 // accuracy over accepted groups alone would be biased towards one half.
 import type { Sample } from '@masksearch/core';
 import { meanOf, summarize, sumOf } from '../numbers.ts';
 import type { CollectedBatch, GeneratedGroup } from './collect-groups.ts';
+import type { TaskLedger } from './task-stream.ts';
 import { isTruncated } from './truncation.ts';
 
 /** Tokens that the policy wrote. */
@@ -29,6 +30,8 @@ export function rolloutMetrics(groups: readonly GeneratedGroup[]): Record<string
     ...summarize('prompt_length', samples.map(promptTokens)),
     ...summarize('num_turns', turns),
     'search/calls_per_rollout': searches.length / samples.length,
+    'search/answer_without_search': meanOf(samples.map((s) => (answersUnsearched(s) ? 1 : 0))),
+    'search/duplicate_query_ratio': duplicateQueries(samples) / Math.max(searches.length, 1),
     'search/valid_action_ratio': 1 - invalid / Math.max(sumOf(turns), 1),
     'search/error_ratio': meanOf(searches.map(({ error }) => (error === undefined ? 0 : 1))),
     'search/empty_result_ratio': meanOf(
@@ -72,6 +75,34 @@ export function samplingMetrics(
   };
 }
 
+/** Optimizer steps between a sample's weights and those before this step's first update, on average. */
+export function versionLag({ batch }: CollectedBatch, version: number): number {
+  const samples = batch.flatMap((group) => group.samples);
+  return meanOf(samples.map(({ policyVersion }) => version - policyVersion));
+}
+
+/** `tasks/<state>`: visits of tasks since the beginning. */
+export function ledgerMetrics(ledger: TaskLedger): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(ledger).map(([name, visits]) => [`tasks/${name}`, visits]),
+  );
+}
+
+/** Wall-clock columns: the only ones that differ between two runs of one seed. */
+export function clockMetrics(
+  at: { started: number; collectedAt: number; ended: number },
+  { generated }: CollectedBatch,
+): Record<string, number> {
+  const seconds = (at.ended - at.started) / 1000;
+  const tokens = sumOf(generated.flatMap(({ samples }) => samples.map(({ ids }) => ids.length)));
+  return {
+    'timing_s/rollout': (at.collectedAt - at.started) / 1000,
+    'timing_s/update': (at.ended - at.collectedAt) / 1000,
+    'timing_s/step': seconds,
+    'perf/throughput': tokens / seconds,
+  };
+}
+
 /** `reward/<term>`: mean of each reward term over the samples that have it. */
 function rewardTermMeans(samples: readonly Sample[]): Record<string, number> {
   const names = [...new Set(samples.flatMap(({ rewardTerms }) => Object.keys(rewardTerms)))].sort();
@@ -96,6 +127,17 @@ function accuracyByGroup(samples: readonly Sample[]): Record<string, number> {
       const members = samples.filter(({ group }) => group === name);
       return [key, meanOf(members.map(({ outcome }) => outcome))];
     }),
+  );
+}
+
+function answersUnsearched({ finishReason, searches }: Sample): boolean {
+  return finishReason === 'answer' && searches.length === 0;
+}
+
+/** Searches that repeat an earlier query of their episode. */
+function duplicateQueries(samples: readonly Sample[]): number {
+  return sumOf(
+    samples.map(({ searches }) => searches.length - new Set(searches.map((s) => s.query)).size),
   );
 }
 

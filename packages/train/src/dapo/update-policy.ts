@@ -89,7 +89,7 @@ export async function updatePolicy(options: UpdateOptions): Promise<UpdateResult
       const tokens = { batch: microBatch.batch, oldLogProbs, advantages, weights };
       const loss = recipe.tokenLoss({ ...tokens, scale: 1 / labels });
       const result = await model.accumulate(microBatch.batch, loss);
-      totals.add(microBatch, oldLogProbs, result);
+      totals.add(microBatch, { oldLogProbs, advantages }, result);
       if (totals.updates === 0) onPolicy.observe(microBatch, result.logProbs);
     }
     if (totals.updates === 0) onPolicy.check(options.mismatchTolerance);
@@ -192,19 +192,29 @@ class UpdateTotals {
   #clippedHigh = 0;
   #entropy = 0;
   #logRatio = 0;
+  #positiveLabels = 0;
+  #positiveLogProb = 0;
 
   get updates(): number {
     return this.#gradientNorms.length;
   }
 
-  add(batch: MicroBatch<PolicyExample>, oldLogProbs: Float32Array, result: AccumulateResult): void {
+  add(
+    batch: MicroBatch<PolicyExample>,
+    { oldLogProbs, advantages }: { oldLogProbs: Float32Array; advantages: Float32Array },
+    result: AccumulateResult,
+  ): void {
     this.#loss += result.loss;
     this.#clippedLow += result.clippedLow;
     this.#clippedHigh += result.clippedHigh;
     this.#entropy += sumOf(result.entropies);
     forEachLabel(batch, (t) => {
       this.#labels++;
-      this.#logRatio += (oldLogProbs[t] as number) - (result.logProbs[t] as number);
+      const logProb = result.logProbs[t] as number;
+      this.#logRatio += (oldLogProbs[t] as number) - logProb;
+      if ((advantages[t] as number) <= 0) return;
+      this.#positiveLabels++;
+      this.#positiveLogProb += logProb;
     });
   }
 
@@ -220,6 +230,8 @@ class UpdateTotals {
       'actor/pg_clipfrac_lower': this.#clippedLow / this.#labels,
       'actor/ppo_kl': this.#logRatio / this.#labels,
       'actor/entropy': this.#entropy / this.#labels,
+      // Falls for many steps before search policies collapse (arXiv:2512.04220).
+      'actor/positive_log_prob': this.#positiveLogProb / Math.max(this.#positiveLabels, 1),
       'actor/grad_norm': meanOf(this.#gradientNorms),
       'actor/label_tokens': this.#labels,
     };

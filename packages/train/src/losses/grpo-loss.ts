@@ -31,9 +31,10 @@ export interface GrpoLossInputs {
 export function grpoLoss(inputs: GrpoLossInputs): Scalar {
   const { logProbs, oldLogProbs, advantages, lossMask, clip, denominator } = inputs;
   checkSameShapes('grpoLoss', { logProbs, oldLogProbs, advantages, lossMask });
-  if (logProbs.shape.length !== 2) {
+  const rank: number = logProbs.rank; // a caller in JavaScript may pass any
+  if (rank !== 2) {
     throw new ShapeError(
-      `grpoLoss: expected tensors of rank 2, one row per sample, received rank ${logProbs.shape.length}.`,
+      `grpoLoss: expected tensors of rank 2, one row per sample, received rank ${rank}.`,
     );
   }
   return tidy(() => {
