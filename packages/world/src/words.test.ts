@@ -25,10 +25,16 @@ describe('wordPools', () => {
   test('spells words of two or three of the 80 syllables', () => {
     expect(new Set(SYLLABLES).size).toBe(80);
     for (const word of [...train.slice(0, 500), ...heldout.slice(-500)]) {
-      const syllables = word.toLowerCase().match(/../g) ?? [];
+      const syllables = word.toLowerCase().match(/.../g) ?? [];
       expect([2, 3]).toContain(syllables.length);
       expect(SYLLABLES).toEqual(expect.arrayContaining(syllables));
     }
+  });
+
+  test('has few rimes and none like an English suffix', () => {
+    const rimes = new Set(SYLLABLES.map((syllable) => syllable.slice(1)));
+    expect(rimes.size).toBeLessThanOrEqual(28);
+    expect(['al', 'er', 'ed', 'es', 'ly'].filter((suffix) => rimes.has(suffix))).toEqual([]);
   });
 
   test('has no word that the texts or questions use', () => {
