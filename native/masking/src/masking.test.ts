@@ -6,7 +6,7 @@ import type { Masking, SpanMaskInput } from './contracts.ts';
 import * as native from './native.ts';
 import { createPackingOutput, createRandomMaskOutput, createSpanMaskOutput } from './outputs.ts';
 import * as reference from './reference.ts';
-import { packingInputs } from './testing.ts';
+import { packingInputs } from '../test/arbitraries.ts';
 
 const implementations: readonly (readonly [string, Masking])[] = [
   ['native', native],

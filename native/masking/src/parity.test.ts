@@ -13,7 +13,7 @@ import {
   packingInputs,
   randomMaskInputs,
   spanMaskInputs,
-} from './testing.ts';
+} from '../test/arbitraries.ts';
 
 const RUNS = { numRuns: 300, seed: 20_251 };
 

@@ -36,7 +36,7 @@ function ids(options: Parameters<typeof curriculum>[1]): string[] {
 
 describe('curriculum', () => {
   it('takes equal numbers per k, first from passages with every k', () => {
-    const two = [...tasks.slice(0, 5)];
+    const two = tasks.slice(0, 5);
     const chosen = curriculum(two, { order: 'ascending', ks: [1, 2] });
     expect(chosen.map(({ passageId, k }) => `${passageId}${k}`)).toEqual(['c1', 'a1', 'c2', 'a2']);
   });

@@ -40,6 +40,15 @@ describe('evidenceRanks', () => {
     expect(await evidenceRanks(paragraph, slots, { ...options, search })).toEqual([null, 2]);
   });
 
+  it('looks through as many results as asked for, none of them hidden', async () => {
+    const search = await searchOver([
+      documentOf({ id: 'ada', title: 'Ada Lovelace', text }),
+      documentOf({ id: 'babbage', title: 'Charles Babbage', text: 'Babbage planned the Engine.' }),
+    ]);
+    const one = { ...options, search, topK: 1 };
+    expect(await evidenceRanks(paragraph, [span('Babbage')], one)).toEqual([1]);
+  });
+
   it('wants the subject beside a bare number', async () => {
     const far = documentOf({
       id: 'far',

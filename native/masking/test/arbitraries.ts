@@ -9,7 +9,7 @@ import type {
   SpanMaskInput,
   TokenMaskInput,
   WholeWordMaskInput,
-} from './contracts.ts';
+} from '../src/contracts.ts';
 
 const id = fc.integer({ min: -5, max: 60_000 });
 
