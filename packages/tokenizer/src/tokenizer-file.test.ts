@@ -72,7 +72,11 @@ describe('readTokenizerFile', () => {
       null,
       /pre_tokenizer: expected ByteLevel as the last component, received null/,
     ],
-    ['pre_tokenizer.add_prefix_space', true, /add_prefix_space: expected false, received true/],
+    [
+      'pre_tokenizer.pretokenizers.1.add_prefix_space',
+      true,
+      /add_prefix_space: expected false, received true/,
+    ],
     [
       'pre_tokenizer',
       split('a++'),

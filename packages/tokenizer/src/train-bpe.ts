@@ -86,7 +86,19 @@ function serialize(
   merges: readonly (readonly [string, string])[],
   specialTokens: readonly string[],
 ): string {
-  const byteLevel = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: false };
+  const byteLevel = {
+    type: 'ByteLevel',
+    add_prefix_space: false,
+    trim_offsets: false,
+    use_regex: false,
+  };
+  // Spelled out, because readers differ in what white space is when ByteLevel splits by its built-in pattern.
+  const split = {
+    type: 'Split',
+    pattern: { Regex: GPT2_PATTERN },
+    behavior: 'Isolated',
+    invert: false,
+  };
   const file = {
     version: '1.0',
     truncation: null,
@@ -101,9 +113,9 @@ function serialize(
       special: true,
     })),
     normalizer: null,
-    pre_tokenizer: { ...byteLevel, use_regex: true },
+    pre_tokenizer: { type: 'Sequence', pretokenizers: [split, byteLevel] },
     post_processor: null,
-    decoder: { ...byteLevel, use_regex: true },
+    decoder: byteLevel,
     model: {
       type: 'BPE',
       dropout: null,
