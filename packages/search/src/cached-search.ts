@@ -59,7 +59,7 @@ export class CachedSearch implements SearchTool {
   #start(key: string, request: SearchRequest): SharedCall {
     const controller = new AbortController();
     const results = this.#tool.search(request, { signal: controller.signal }).then((found) => {
-      if (!controller.signal.aborted) this.#remember(key, found);
+      this.#remember(key, found);
       return found;
     });
     results.catch(() => {}); // every caller may have gone by then; those that wait get the error
