@@ -1,5 +1,7 @@
 // What stage commands have in common: the shared options, and the configuration and run they resolve to.
-import { resolve } from 'node:path';
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { writeFileAtomic } from '@masksearch/core';
 import type { Command } from 'commander';
 import { stringify } from 'yaml';
 import { applyFlags, type Flag } from '../config/flags.ts';
@@ -17,9 +19,16 @@ export interface SharedOptions {
   readonly printConfig?: boolean;
 }
 
+/** The resolved configuration of a run, in its folder. */
+const CONFIG_FILE = 'config.yaml';
+
 export function addSharedOptions(command: Command, defaultConfig?: string): Command {
   return command
-    .option('--config <file>', 'YAML file with the configuration of the run', defaultConfig)
+    .option(
+      '--config <file>',
+      'YAML file with the configuration of the run (default: what the run folder remembers)',
+      defaultConfig,
+    )
     .option('--run <folder>', 'run folder (default: runs/<name of the configuration>)')
     .option('--fresh', 'do it again although nothing changed')
     .option('--json', 'print the result as one JSON value on standard output')
@@ -27,7 +36,10 @@ export function addSharedOptions(command: Command, defaultConfig?: string): Comm
     .option('--print-schema', 'print the JSON Schema of the configuration file and stop');
 }
 
-/** A run and its configuration, or undefined when only printing was asked for. */
+/**
+ * A run and its configuration, or undefined when only printing was asked for. The configuration is the file given,
+ * else the one that the run folder remembers, with the flags set in it; the run folder remembers the result.
+ */
 export function resolveRun(
   options: SharedOptions & Readonly<Record<string, unknown>>,
   flags: readonly Flag[],
@@ -37,20 +49,24 @@ export function resolveRun(
     process.stdout.write(`${JSON.stringify(jsonSchemaOf(runConfigSchema), null, 2)}\n`);
     return undefined;
   }
-  const file = options.config === undefined ? {} : readConfigFile(options.config);
+  const path = options.config ?? rememberedConfig(options.run);
+  const file = path === undefined ? {} : readConfigFile(path);
   // The file is checked alone first, so that a wrong key is looked for in the right place.
-  if (options.config !== undefined) parseConfig(runConfigSchema, file, options.config);
+  if (path !== undefined) parseConfig(runConfigSchema, file, path);
   const config = parseConfig(runConfigSchema, applyFlags(file, flags, options), 'flags');
   if (options.printConfig) {
     process.stdout.write(stringify(config));
     return undefined;
   }
-  const run: RunContext = {
-    folder: resolve(options.run ?? `runs/${config.name}`),
-    seed: config.seed,
-    fresh: options.fresh ?? false,
-    signal,
-    say: (line) => process.stderr.write(`${line}\n`),
-  };
-  return { run, config };
+  const folder = resolve(options.run ?? `runs/${config.name}`);
+  writeFileAtomic(join(folder, CONFIG_FILE), stringify(config));
+  const say = (line: string): unknown => process.stderr.write(`${line}\n`);
+  return { run: { folder, seed: config.seed, fresh: options.fresh ?? false, signal, say }, config };
+}
+
+/** The configuration that earlier commands left in a run folder, if there is one. */
+function rememberedConfig(folder: string | undefined): string | undefined {
+  if (folder === undefined) return undefined;
+  const path = join(folder, CONFIG_FILE);
+  return existsSync(path) ? path : undefined;
 }

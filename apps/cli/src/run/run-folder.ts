@@ -26,7 +26,7 @@ export interface RunContext {
   /** Fires on Ctrl-C: stages save what can be resumed and throw a CancelledError. */
   readonly signal: AbortSignal;
   /** One line for the person watching. */
-  readonly say: (line: string) => void;
+  readonly say: (line: string) => unknown;
 }
 
 export function stageFolder(run: Pick<RunContext, 'folder'>, stage: StageName): string {

@@ -25,7 +25,7 @@ export interface StageWork {
   readonly folder: string;
   readonly seed: number;
   readonly signal: AbortSignal;
-  readonly say: (line: string) => void;
+  readonly say: (line: string) => unknown;
   /** Opens the progress line; `unit` is a plural noun. The runner closes it. */
   readonly progress: (unit: string) => Progress;
 }

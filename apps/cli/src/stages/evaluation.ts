@@ -27,7 +27,12 @@ export async function evaluationStage(run: RunContext, config: RunConfig): Promi
   );
   return runStage(run, {
     name: 'evaluation',
-    config: { evaluation, episode: config.episode, examples: config.report.episodes },
+    config: {
+      evaluation,
+      episode: config.episode,
+      backend: config.model.backend,
+      examples: config.report.episodes,
+    },
     inputs: Object.assign(stageOutputs(run, 'tasks'), ...inputs),
     resumable: false,
     execute: async (work) => {

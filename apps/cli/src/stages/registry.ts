@@ -52,7 +52,7 @@ export const STAGES: readonly Stage[] = [
   {
     name: 'sft',
     summary: 'train the model on the trajectories, curriculum and copying phases included',
-    sections: ['sft', 'model', 'episode'],
+    sections: ['sft', 'model'],
     examples: ['masksearch sft --run runs/wiki --learningRate 1e-3'],
     load: async () => (await import('./sft.ts')).sftStage,
   },

@@ -24,7 +24,7 @@ export async function rlStage(run: RunContext, config: RunConfig): Promise<Stage
   const { concurrency: _, ...rl } = config.rl;
   return runStage(run, {
     name: 'rl',
-    config: { rl, episode: config.episode, reward: config.reward },
+    config: { rl, episode: config.episode, reward: config.reward, backend: config.model.backend },
     inputs: { ...stageOutputs(run, 'tasks'), ...(await modelInputs(run, config, 'sft')) },
     resumable: true,
     execute: (work) => trainRl(run, config, work),

@@ -15,7 +15,12 @@ export async function rolloutsStage(run: RunContext, config: RunConfig): Promise
   const { concurrency, ...rollouts } = config.rollouts;
   return runStage(run, {
     name: 'rollouts',
-    config: { rollouts, episode: config.episode, reward: config.reward },
+    config: {
+      rollouts,
+      episode: config.episode,
+      reward: config.reward,
+      backend: config.model.backend,
+    },
     inputs: {
       ...stageOutputs(run, 'tasks'),
       ...(await modelInputs(run, config, rollouts.checkpoint)),

@@ -20,9 +20,11 @@ import { modelInputs, openModel, readTokenizer } from './model-source.ts';
 import { readTasks } from './read-tasks.ts';
 
 export async function sftStage(run: RunContext, config: RunConfig): Promise<StageOutcome> {
+  // Results do not depend on the number of threads.
+  const { threads: _, ...model } = config.model;
   return runStage(run, {
     name: 'sft',
-    config: { sft: config.sft, model: config.model },
+    config: { sft: config.sft, model },
     inputs: { ...stageOutputs(run, 'trajectories'), ...(await modelInputs(run, config, 'base')) },
     resumable: true,
     execute: (work) => trainSft(run, config, work),

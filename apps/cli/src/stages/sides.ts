@@ -2,12 +2,17 @@
 import { existsSync } from 'node:fs';
 import {
   documentSchema,
+  parseRecord,
   passageSchema,
   readJsonl,
+  readManifest,
   type Document,
   type Passage,
 } from '@masksearch/core';
 import { join } from 'node:path';
+import { z } from 'zod';
+import { corpusSchema } from '../config/data-sections.ts';
+import type { RunConfig } from '../config/run-config.ts';
 import { stageFile, stageFolder, type RunContext } from '../run/run-folder.ts';
 
 export const SIDES = ['train', 'heldout'] as const;
@@ -34,6 +39,20 @@ export function readPassages(run: Run, side: Side): AsyncGenerator<Passage> {
     stageFile(run, 'corpus', `${searchedSide(run, side)}/passages.jsonl`),
     passageSchema,
   );
+}
+
+/** What the corpus of this run was made with, whatever has been asked for since. */
+export interface RecordedCorpus {
+  readonly corpus: RunConfig['corpus'];
+  readonly seed: number;
+}
+
+export function corpusOf(run: Run): RecordedCorpus {
+  const folder = stageFolder(run, 'corpus');
+  const { config, seed } = readManifest(folder);
+  const recorded = z.looseObject({ corpus: corpusSchema });
+  const { corpus } = parseRecord(recorded, config, join(folder, 'manifest.json'));
+  return { corpus, seed };
 }
 
 /** Folder of the search index for tasks of `side`. */

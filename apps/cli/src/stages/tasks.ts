@@ -17,21 +17,30 @@ import { generateQuestions, QUESTION_GROUPS } from '@masksearch/world';
 import type { RunConfig } from '../config/run-config.ts';
 import { stageOutputs, type RunContext } from '../run/run-folder.ts';
 import { runStage, type StageOutcome, type StageWork } from '../run/run-stage.ts';
-import { indexFolder, readDocuments, readPassages, SIDES, type Side } from './sides.ts';
+import {
+  corpusOf,
+  indexFolder,
+  readDocuments,
+  readPassages,
+  SIDES,
+  type RecordedCorpus,
+  type Side,
+} from './sides.ts';
 
 /** Numbers of masks, in the paper 1 to 4 (MaskSearch §3.1). */
 const KS = [1, 2, 3, 4];
 
 export async function tasksStage(run: RunContext, config: RunConfig): Promise<StageOutcome> {
-  const { input, world, passageWords } = config.corpus;
   return runStage(run, {
     name: 'tasks',
-    config: { tasks: config.tasks, corpus: { input, world, passageWords } },
+    config: config.tasks,
     inputs: { ...stageOutputs(run, 'corpus'), ...stageOutputs(run, 'index') },
     resumable: false,
     execute: async (work) => {
-      const gazetteer = input === null ? undefined : await titleGazetteer(run);
-      const maker = { run, config, work, gazetteer };
+      const recorded = corpusOf(run);
+      const isWorld = recorded.corpus.input === null;
+      const gazetteer = isWorld ? undefined : await titleGazetteer(run);
+      const maker = { ...recorded, run, config: config.tasks, work, gazetteer };
       const heldout = await makeSide(maker, 'heldout', []);
       const train = await makeSide(maker, 'train', heldout.tasks);
       writeJsonl(join(work.folder, 'heldout.jsonl'), heldout.tasks);
@@ -41,9 +50,9 @@ export async function tasksStage(run: RunContext, config: RunConfig): Promise<St
   });
 }
 
-interface Maker {
+interface Maker extends RecordedCorpus {
   readonly run: RunContext;
-  readonly config: RunConfig;
+  readonly config: RunConfig['tasks'];
   readonly work: StageWork;
   readonly gazetteer: Gazetteer | undefined;
 }
@@ -54,11 +63,10 @@ interface MadeTasks {
 }
 
 async function makeSide(maker: Maker, side: Side, forbidden: readonly Task[]): Promise<MadeTasks> {
-  const { config } = maker;
   const ramp = await makeRampTasks(maker, side, forbidden);
-  const questions = config.corpus.input === null ? await makeQuestions(maker, side) : [];
+  const questions = maker.corpus.input === null ? await makeQuestions(maker, side) : [];
   const made = [...ramp.tasks, ...questions];
-  const tasks = config.tasks.allowSource
+  const tasks = maker.config.allowSource
     ? made.map((task) => ({ ...task, excludedPassages: [] }))
     : made;
   return { tasks, counts: { ...countGroups(tasks, side), ...ramp.counts } };
@@ -70,14 +78,14 @@ async function makeRampTasks(
   side: Side,
   forbidden: readonly Task[],
 ): Promise<{ tasks: MaskTask[]; counts: Record<string, number> }> {
-  const { run, config, work, gazetteer } = maker;
-  const { spans, rules, minWords, requireRetrievable, evidenceTopK } = config.tasks;
-  const wanted = config.tasks[side].ramp;
+  const { run, config, corpus, work, gazetteer } = maker;
+  const { spans, rules, minWords, requireRetrievable, evidenceTopK } = config;
+  const wanted = config[side].ramp;
   const progress = work.progress('tasks');
   const tally = new TaskTally();
   const outcomes = makeTasks({
     documents: readDocuments(run, side),
-    passagesOf: (document) => splitPassages(document, { maxWords: config.corpus.passageWords }),
+    passagesOf: (document) => splitPassages(document, { maxWords: corpus.passageWords }),
     search: openIndex(indexFolder(run, side)),
     config: resolveRampConfig({ ks: KS, spans, rules, minWords, requireRetrievable, evidenceTopK }),
     seed: work.seed,
@@ -109,14 +117,14 @@ function paragraphOf(task: Task): { title: string; text: string }[] {
 }
 
 async function makeQuestions(maker: Maker, side: Side): Promise<QuestionTask[]> {
-  const { run, config, work } = maker;
-  const { world } = config.corpus;
-  const kinds = side === 'train' ? config.tasks.trainGroups : QUESTION_GROUPS;
-  const perGroup = config.tasks[side].questions;
+  const { run, config, seed } = maker;
+  const { world } = maker.corpus;
+  const kinds = side === 'train' ? config.trainGroups : QUESTION_GROUPS;
+  const perGroup = config[side].questions;
   if (perGroup === 0 || kinds.length === 0) return [];
   return [
     ...generateQuestions({
-      seed: work.seed,
+      seed,
       split: side,
       articles: side === 'train' ? world.articles : world.heldoutArticles,
       kinds,
