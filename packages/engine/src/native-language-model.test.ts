@@ -1,8 +1,11 @@
-import { runConformance } from '@masksearch/model/conformance';
-import { createNativeModel } from './native-language-model.ts';
+import { runConformance, runGolden } from '@masksearch/model/conformance';
+import { createNativeModel, type NativeModelOptions } from './native-language-model.ts';
 
-runConformance({
-  name: 'native, 2 threads',
-  create: (options) => createNativeModel({ ...options, threads: 2 }),
-  skip: [],
-});
+for (const threads of [1, 2]) {
+  const implementation = {
+    name: `native, threads ${threads}`,
+    create: (options: NativeModelOptions) => createNativeModel({ ...options, threads }),
+  };
+  runConformance({ ...implementation, skip: [] });
+  runGolden({ ...implementation, skip: [] });
+}

@@ -1,2 +1,3 @@
 export * from './run-conformance.ts';
 export type { ConformanceOptions } from './suite.ts';
+export * from './run-golden.ts';

@@ -139,15 +139,16 @@ export function samplerTests(suite: Suite): void {
     'a sample depends on its key and turn and on nothing else in the batch',
     async (create) => {
       const model = await start(create, 56);
-      const keys = Array.from({ length: 9 }, (_, i) => [i, 1000 + i] as const);
-      const prompts = keys.map((_, i) => randomBatch(config, [1 + 4 * i], 57 + i).tokens);
+      const keys = Array.from({ length: 7 }, (_, i) => [i, 1000 + i] as const);
+      const prompts = keys.map((_, i) => randomBatch(config, [1 + 3 * i], 57 + i).tokens);
+      const short = { maxTokens: 6 };
       const alone: GenerateResult[] = [];
       for (const [i, key] of keys.entries()) {
-        alone.push(await sampleAlone(model, prompts[i] as Int32Array, key));
+        alone.push(await sampleAlone(model, prompts[i] as Int32Array, key, short));
       }
-      const sampler = model.sampler(options); // four at once, nine wanted
+      const sampler = model.sampler(options); // four at once, seven wanted
       const turns = keys.map((key, i) =>
-        sampler.open(prompts[i] as Int32Array, key).generate({ ...request, maxTokens: 12 }),
+        sampler.open(prompts[i] as Int32Array, key).generate({ ...request, ...short }),
       );
       expect(await Promise.all(turns)).toEqual(alone);
       await sampler.close();
@@ -155,13 +156,14 @@ export function samplerTests(suite: Suite): void {
         model,
         prompts[3] as Int32Array,
         keys[4] as readonly [number, number],
+        short,
       );
       expect(other.tokens).not.toEqual(alone[3]?.tokens);
       const later = await sampleAlone(
         model,
         prompts[3] as Int32Array,
         keys[3] as readonly [number, number],
-        { turn: 1 },
+        { ...short, turn: 1 },
       );
       expect(later.tokens).not.toEqual(alone[3]?.tokens);
     },
@@ -214,11 +216,13 @@ export function samplerTests(suite: Suite): void {
   suite.test(
     'an abort or a close ends a turn as cancelled, and the others go on',
     async (create) => {
-      const model = await start(create, 61);
-      const sampler = model.sampler({ maxSequences: 3, maxContextTokens: config.maxPositions });
+      // So long a turn that no engine ends it before it is told to.
+      const roomy = { ...config, maxPositions: 2 ** 17 };
+      const model = await create({ config: roomy, weights: randomWeights(config, 61) });
+      const sampler = model.sampler({ maxSequences: 3, maxContextTokens: roomy.maxPositions });
       const expected = await sampler.open(prompt, [9, 9]).generate(request);
       const controller = new AbortController();
-      const long = { ...request, maxTokens: 100 };
+      const long = { ...request, maxTokens: 100_000 };
       const aborted = sampler.open(prompt, [1, 1]);
       const closed = sampler.open(prompt, [2, 2]);
       const turns = [

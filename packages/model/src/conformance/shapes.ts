@@ -99,6 +99,6 @@ export const shapeGrid: readonly ConformanceShape[] = [
     'real vocabulary',
     "Qwen2.5's vocabulary, V = 151,936",
     { vocabularySize: 151_936, width: 6, layers: 1, headWidth: 4, feedForwardWidth: 8 },
-    [4, 3],
+    [3, 2],
   ),
 ];
