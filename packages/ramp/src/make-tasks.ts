@@ -9,8 +9,7 @@ import type { Paragraph } from './eligibility.ts';
 import { extractSpans } from './extract.ts';
 import type { Gazetteer } from './gazetteer.ts';
 import { randomSpans } from './random-spans.ts';
-import { evidenceRanks } from './retrievability.ts';
-import type { EvidenceOptions } from './retrievability.ts';
+import { EvidenceSearch, evidenceRanks } from './retrievability.ts';
 import { selectSpans } from './select.ts';
 import { annotatedSpans, mergeSpans } from './spans.ts';
 import { makeTask, taskId } from './task.ts';
@@ -94,7 +93,8 @@ class PassageTasks {
   readonly #document: Document;
   readonly #passage: Passage;
   readonly #paragraph: Paragraph;
-  readonly #evidence: EvidenceOptions;
+  readonly #hidden: ReadonlySet<string>;
+  readonly #evidence: EvidenceSearch;
   readonly #kMax: number;
 
   constructor(
@@ -112,13 +112,14 @@ class PassageTasks {
       title: document.title,
       aliases: document.aliases,
     };
-    this.#evidence = {
+    this.#hidden = new Set(config.excludeDocument ? sourceIds : [passage.id]);
+    this.#evidence = new EvidenceSearch({
       search,
-      exclude: new Set(config.excludeDocument ? sourceIds : [passage.id]),
+      exclude: this.#hidden,
       topK: config.evidenceTopK,
       timeoutMs: config.searchTimeoutMs,
       signal,
-    };
+    });
     this.#kMax = Math.max(...config.ks);
   }
 
@@ -219,7 +220,7 @@ class PassageTasks {
       return makeTask({
         passage: this.#passage,
         slots,
-        excludedPassages: [...this.#evidence.exclude],
+        excludedPassages: [...this.#hidden],
         ranks,
         topK: config.evidenceTopK,
         kMax: this.#kMax,

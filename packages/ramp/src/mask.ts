@@ -16,10 +16,7 @@ const MARKER_UNIT = -1;
  * @throws {InputError} slots are out of order or out of range. @throws {UnavailableError} no addon.
  */
 export function maskText(text: string, slots: readonly Slot[]): string {
-  const units = Int32Array.from({ length: text.length }, (_, i) => text.charCodeAt(i));
-  const starts = units.map((_, i) => i);
-  const encoding = { ids: units, starts, ends: starts.map((start) => start + 1) };
-  const { ids, offsets, spanTokens } = maskEncoding(encoding, slots, MARKER_UNIT);
+  const { ids, offsets, spanTokens } = maskEncoding(unitsOf(text), slots, MARKER_UNIT);
   slots.forEach((slot, i) => {
     if (spanTokens[i] !== slot.end - slot.start) {
       throw new InputError(
@@ -97,6 +94,22 @@ function maskEncoding(encoding: Encoding, slots: readonly Slot[], maskId: number
   const output = createSpanMaskOutput(input);
   maskSpansCollapsed(input, output);
   return output;
+}
+
+/** UTF-16 code units as tokens of one character each. */
+function unitsOf(text: string): Encoding {
+  const n = text.length;
+  const encoding = {
+    ids: new Int32Array(n),
+    starts: new Int32Array(n),
+    ends: new Int32Array(n),
+  };
+  for (let i = 0; i < n; i++) {
+    encoding.ids[i] = text.charCodeAt(i);
+    encoding.starts[i] = i;
+    encoding.ends[i] = i + 1;
+  }
+  return encoding;
 }
 
 function fromUnits(units: Int32Array): string {

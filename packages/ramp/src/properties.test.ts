@@ -140,6 +140,11 @@ describe('every task', () => {
     expect(() => checkTask({ ...task, masked: text })).toThrow('expected 1 markers');
     const displaced = [{ ...spanOf(text, [3, 7], 'date'), start: 4, end: 8 }];
     expect(() => makeTask({ ...input, slots: displaced })).toThrow('UTF-16');
+    const twice = { ...input.passage, text: 'Ada met Ada.' };
+    const shown = [spanOf(twice.text, [8, 11], 'name')];
+    expect(() => makeTask({ ...input, passage: twice, slots: shown })).toThrow(
+      'shows it elsewhere',
+    );
     expect(() => maskText(text, [{ start: 18, end: 40 }])).toThrow('within 21 characters');
     expect(() => selectSpans(slots, 2, new RandomStream(1, 'test'))).toThrow('1..1');
   });

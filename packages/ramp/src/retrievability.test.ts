@@ -1,6 +1,7 @@
 // Queries without answers, and what counts as evidence.
 import { describe, expect, it } from 'vitest';
-import { evidenceRanks, slotQuery } from './retrievability.ts';
+import type { SearchTool } from '@masksearch/search';
+import { EvidenceSearch, evidenceRanks, slotQuery } from './retrievability.ts';
 import { spanOf } from './spans.ts';
 import { documentOf, searchOver } from './testing.ts';
 
@@ -21,6 +22,7 @@ describe('slotQuery', () => {
 
 describe('evidenceRanks', () => {
   const options = { exclude: new Set(['ada#0']), topK: 5, timeoutMs: 1000 };
+  const over = (search: SearchTool) => new EvidenceSearch({ ...options, search });
 
   it('ranks the first other passage with the text or an alias as whole words', async () => {
     const search = await searchOver([
@@ -37,7 +39,7 @@ describe('evidenceRanks', () => {
       }),
     ]);
     const slots = [span('London'), span('Babbage', 'Charles')];
-    expect(await evidenceRanks(paragraph, slots, { ...options, search })).toEqual([null, 2]);
+    expect(await evidenceRanks(paragraph, slots, over(search))).toEqual([null, 2]);
   });
 
   it('looks through as many results as asked for, none of them hidden', async () => {
@@ -45,7 +47,7 @@ describe('evidenceRanks', () => {
       documentOf({ id: 'ada', title: 'Ada Lovelace', text }),
       documentOf({ id: 'babbage', title: 'Charles Babbage', text: 'Babbage planned the Engine.' }),
     ]);
-    const one = { ...options, search, topK: 1 };
+    const one = new EvidenceSearch({ ...options, search, topK: 1 });
     expect(await evidenceRanks(paragraph, [span('Babbage')], one)).toEqual([1]);
   });
 
@@ -61,9 +63,9 @@ describe('evidenceRanks', () => {
       text: 'In 1815 the Countess was born.',
     });
     const search = await searchOver([far]);
-    expect(await evidenceRanks(paragraph, [span('1815')], { ...options, search })).toEqual([null]);
+    expect(await evidenceRanks(paragraph, [span('1815')], over(search))).toEqual([null]);
     const better = await searchOver([far, near]);
-    const [rank] = await evidenceRanks(paragraph, [span('1815')], { ...options, search: better });
+    const [rank] = await evidenceRanks(paragraph, [span('1815')], over(better));
     expect(rank).not.toBeNull();
   });
 });

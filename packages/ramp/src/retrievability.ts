@@ -16,6 +16,27 @@ export interface EvidenceOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Searches without the hidden passages; a query that was asked before is not asked again. */
+export class EvidenceSearch {
+  readonly #options: EvidenceOptions;
+  readonly #asked = new Map<string, Promise<SearchResult[]>>();
+
+  constructor(options: EvidenceOptions) {
+    this.#options = options;
+  }
+
+  results(query: string): Promise<SearchResult[]> {
+    const known = this.#asked.get(query);
+    if (known) return known;
+    const { search, exclude, topK, timeoutMs, signal } = this.#options;
+    const answer = search
+      .search({ query, topK, exclude }, { timeoutMs, ...(signal ? { signal } : {}) })
+      .then((results) => results.filter(({ id }) => !exclude.has(id)));
+    this.#asked.set(query, answer);
+    return answer;
+  }
+}
+
 /**
  * For each slot the rank (1 = best) of the first search result that holds its text or an alias, or null.
  * The query is the title and the slot's sentence without what the masks hide. A number or date without a
@@ -26,24 +47,12 @@ export interface EvidenceOptions {
 export async function evidenceRanks(
   paragraph: Paragraph,
   slots: readonly Span[],
-  options: EvidenceOptions,
+  evidence: EvidenceSearch,
 ): Promise<(number | null)[]> {
-  const { search, exclude, topK, timeoutMs, signal } = options;
-  const found = new Map<string, Promise<SearchResult[]>>();
   return Promise.all(
     slots.map(async (slot) => {
-      const query = slotQuery(paragraph, slots, slot);
-      let results = found.get(query);
-      if (!results) {
-        results = search.search(
-          { query, topK, exclude },
-          { timeoutMs, ...(signal ? { signal } : {}) },
-        );
-        found.set(query, results);
-      }
-      const rank = (await results)
-        .filter(({ id }) => !exclude.has(id))
-        .findIndex((result) => isEvidence(result, slot, paragraph));
+      const results = await evidence.results(slotQuery(paragraph, slots, slot));
+      const rank = results.findIndex((result) => isEvidence(result, slot, paragraph));
       return rank < 0 ? null : rank + 1;
     }),
   );

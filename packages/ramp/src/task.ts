@@ -5,6 +5,7 @@ import { difficulty } from './difficulty.ts';
 import { holdsMarker } from './eligibility.ts';
 import { maskText, unmask } from './mask.ts';
 import { checkSpan } from './spans.ts';
+import { countOccurrences } from './words.ts';
 
 export interface TaskInput {
   readonly passage: Passage;
@@ -50,7 +51,7 @@ export function makeTask(input: TaskInput): MaskTask {
 
 /**
  * Checks what the schema cannot: exact offsets, text order without overlap, k, one marker per slot, no
- * marker in the source, and that unmasking gives the text back.
+ * marker in the source, no answer to be read beside the masks, and that unmasking gives the text back.
  * @throws {InputError} naming the task and what does not hold.
  */
 export function checkTask(task: MaskTask): void {
@@ -63,12 +64,18 @@ export function checkTask(task: MaskTask): void {
       `${where}: expected k = ${task.k} slots, received ${task.slots.length} slots and ${task.retrievable.length} retrievable flags.`,
     );
   }
+  const visible = task.masked.replaceAll(MASK_MARKER, '\n');
   let previousEnd = -1;
   for (const slot of task.slots) {
     checkSpan(where, task.text, slot);
     if (slot.start <= previousEnd) {
       throw new InputError(
         `${where}: expected slots apart and in text order, received one at ${slot.start} after ${previousEnd}.`,
+      );
+    }
+    if (countOccurrences(visible, slot.text) > 0) {
+      throw new InputError(
+        `${where}: expected ${JSON.stringify(slot.text)} to be hidden, received a paragraph that shows it elsewhere.`,
       );
     }
     previousEnd = slot.end;
