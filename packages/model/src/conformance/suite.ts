@@ -14,6 +14,9 @@ export interface ConformanceOptions {
   readonly skip: readonly { readonly reason: string; readonly tests: readonly string[] }[];
 }
 
+/** Slow backends on busy machines; a test that hangs ends all the same. */
+const TIMEOUT_MS = 60_000;
+
 /** Registers the tests of one implementation. */
 export class Suite {
   readonly #options: ConformanceOptions;
@@ -31,7 +34,7 @@ export class Suite {
       test.skip(`${name} (skipped: ${skipped.reason})`, () => undefined);
       return;
     }
-    test(name, async () => {
+    test(name, { timeout: TIMEOUT_MS }, async () => {
       const models: LanguageModel[] = [];
       try {
         await run(async (options) => {
