@@ -64,6 +64,9 @@ export function checkTask(task: MaskTask): void {
       `${where}: expected k = ${task.k} slots, received ${task.slots.length} slots and ${task.retrievable.length} retrievable flags.`,
     );
   }
+  if (unmask(task) !== task.text) {
+    throw new InputError(`${where}: expected unmasking to give the text, received another.`);
+  }
   const visible = task.masked.replaceAll(MASK_MARKER, '\n');
   let previousEnd = -1;
   for (const slot of task.slots) {
@@ -79,8 +82,5 @@ export function checkTask(task: MaskTask): void {
       );
     }
     previousEnd = slot.end;
-  }
-  if (unmask(task) !== task.text) {
-    throw new InputError(`${where}: expected unmasking to give the text, received another.`);
   }
 }
