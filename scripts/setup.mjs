@@ -89,7 +89,7 @@ function ensurePackages() {
   if (existsSync(node) && readStamp(stamp) === wanted) return;
   const { packageManager } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   say(`installing packages with ${packageManager}`);
-  must('npx', ['-y', packageManager, 'install'], { cwd: root });
+  must('npx', ['-y', packageManager, 'install', '--loglevel=error'], { cwd: root });
   if (!works(node, '--version')) {
     throw new SetupError(
       `expected a working Node 24 at ${node}, found none. Delete node_modules and run the command again.`,
