@@ -1,5 +1,5 @@
 // Author masks: which tokens the policy wrote.
-#include <cstring>
+#include <algorithm>
 
 #include "masking.h"
 
@@ -27,7 +27,7 @@ Result author_mask(const AuthorMaskInput& input, uint8_t* mask) {
       if (start != cursor || end < start || end > length) return {Fault::segments, s};
       if (input.authors[s] >= kAuthors) return {Fault::authors, s};
       const bool policy = input.authors[s] == kPolicy;
-      std::memset(mask + first + start, policy, static_cast<size_t>(end - start));
+      std::fill_n(mask + first + start, end - start, static_cast<uint8_t>(policy));
       policy_tokens += policy ? end - start : 0;
       cursor = end;
     }

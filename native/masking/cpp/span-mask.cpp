@@ -1,6 +1,5 @@
 // Span masking: character spans to tokens, by one scan over each sequence's token ends.
 #include <algorithm>
-#include <cstring>
 
 #include "masking.h"
 

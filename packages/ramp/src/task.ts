@@ -64,10 +64,6 @@ export function checkTask(task: MaskTask): void {
       `${where}: expected k = ${task.k} slots, received ${task.slots.length} slots and ${task.retrievable.length} retrievable flags.`,
     );
   }
-  if (unmask(task) !== task.text) {
-    throw new InputError(`${where}: expected unmasking to give the text, received another.`);
-  }
-  const visible = task.masked.replaceAll(MASK_MARKER, '\n');
   let previousEnd = -1;
   for (const slot of task.slots) {
     checkSpan(where, task.text, slot);
@@ -76,11 +72,16 @@ export function checkTask(task: MaskTask): void {
         `${where}: expected slots apart and in text order, received one at ${slot.start} after ${previousEnd}.`,
       );
     }
-    if (countOccurrences(visible, slot.text) > 0) {
-      throw new InputError(
-        `${where}: expected ${JSON.stringify(slot.text)} to be hidden, received a paragraph that shows it elsewhere.`,
-      );
-    }
     previousEnd = slot.end;
+  }
+  if (unmask(task) !== task.text) {
+    throw new InputError(`${where}: expected unmasking to give the text, received another.`);
+  }
+  const visible = task.masked.replaceAll(MASK_MARKER, '\n');
+  const shown = task.slots.find((slot) => countOccurrences(visible, slot.text) > 0);
+  if (shown) {
+    throw new InputError(
+      `${where}: expected ${JSON.stringify(shown.text)} to be hidden, received a paragraph that shows it elsewhere.`,
+    );
   }
 }
