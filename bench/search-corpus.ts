@@ -1,11 +1,10 @@
 // Measures how fast a Wikipedia dump becomes documents and passages, as JSON lines.
 //
 // Usage: node bench/search-corpus.ts [<dump>]; the default is the enwiki excerpt in the data folder.
-import { execFileSync } from 'node:child_process';
-import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { Document } from '../packages/core/src/index.ts';
 import { readWikipedia, readWikiPages, splitPassages } from '../packages/corpus/src/index.ts';
+import { printRow } from './search-rows.ts';
 
 const data =
   process.env['MASKSEARCH_DATA'] ?? fileURLToPath(new URL('../../shared/data', import.meta.url));
@@ -31,12 +30,6 @@ async function readDocuments(aliases: 'collect' | 'skip'): Promise<Document[]> {
   return documents;
 }
 
-const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim();
-const cpu = cpus()[0]?.model;
-console.log(
-  JSON.stringify({ bench: 'corpus', commit, node: process.version, cpu, cores: cpus().length }),
-);
-
 await readDocuments('collect'); // warms up
 const pages = await timed(countWikitext);
 const megabytes = pages.value / 1e6;
@@ -51,17 +44,10 @@ for (const [name, { seconds }] of Object.entries({
   'documents, aliases collected': twice,
   'documents to passages': passages,
 })) {
-  const ratio = seconds / floor;
-  console.log(
-    JSON.stringify({
-      case: name,
-      unit: 'CPU s',
-      measured: seconds,
-      megabytesPerSecond: megabytes / seconds,
-      floor,
-      floorIs: 'decompressing the dump and parsing its XML',
-      ratio,
-      peer: null,
-    }),
+  const floorIs = 'decompressing the dump and parsing its XML';
+  const megabytesPerSecond = megabytes / seconds;
+  printRow(
+    { case: name, unit: 'CPU s', measured: seconds, megabytesPerSecond, floor, floorIs },
+    'node bench/search-corpus.ts',
   );
 }

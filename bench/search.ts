@@ -12,9 +12,8 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { cpus, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { execFileSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
 import { type Passage, RandomStream } from '../packages/core/src/index.ts';
 import {
@@ -23,6 +22,7 @@ import {
   buildIndex,
   openIndex,
 } from '../packages/search/src/index.ts';
+import { printRow, type Row } from './search-rows.ts';
 
 /** 40 to 80 words, 60 on average. */
 const PASSAGE_WORDS = { least: 40, range: 41 };
@@ -82,21 +82,8 @@ function makePassages(): Passage[] {
   }));
 }
 
-interface Row {
-  readonly case: string;
-  readonly unit: string;
-  readonly measured: number;
-  /** The same without what cannot be left out; `floorIs` says what. */
-  readonly floor: number;
-  readonly floorIs: string;
-  /** What the project asks for. */
-  readonly limit: number;
-}
-
-function print(row: Row): void {
-  const ratio = row.measured / row.floor;
-  console.log(JSON.stringify({ ...row, ratio, passages: passageCount, peer: null }));
-}
+const print = (row: Row): void =>
+  printRow({ ...row, passages: passageCount }, 'node bench/search.ts');
 
 /** CPU seconds of this process since `start`, so that what other processes take is left out. */
 const cpuSeconds = (start: NodeJS.CpuUsage): number => {
@@ -229,11 +216,6 @@ async function dump(
 
 const folder = mkdtempSync(join(tmpdir(), 'masksearch-bench-'));
 try {
-  const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim();
-  const cpu = cpus()[0]?.model;
-  console.log(
-    JSON.stringify({ bench: 'search', commit, node: process.version, cpu, cores: cpus().length }),
-  );
   const passages = makePassages();
   const words = new ZipfWords(1, 'queries');
   const queries = Array.from({ length: queryCount }, (_, i) => words.text(3 + (i % 5)));
@@ -241,8 +223,11 @@ try {
   await benchBuild(passages, index);
   benchOpen(index);
   await benchQueries(index, queries);
-  const bytes = ['arrays.bin', 'passages.jsonl'].map((name) => statSync(join(index, name)).size);
-  console.log(JSON.stringify({ case: 'size', unit: 'bytes', arrays: bytes[0], texts: bytes[1] }));
+  const [arrays = 0, texts = 0] = ['arrays.bin', 'passages.jsonl'].map(
+    (name) => statSync(join(index, name)).size,
+  );
+  const floorIs = 'the passages themselves';
+  print({ case: 'size on disk', unit: 'bytes', measured: arrays + texts, floor: texts, floorIs });
   if (values.dump) await dump(values.dump, index, passages, queries);
 } finally {
   rmSync(folder, { recursive: true });

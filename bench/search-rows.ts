@@ -1,0 +1,26 @@
+// The JSON lines that the search and corpus benches print: a measurement with its floor and where it was made.
+import { execFileSync } from 'node:child_process';
+import { cpus, loadavg } from 'node:os';
+
+export interface Row {
+  readonly case: string;
+  readonly unit: string;
+  readonly measured: number;
+  /** The least that the case could take; `floorIs` says what was measured for it. */
+  readonly floor: number;
+  readonly floorIs: string;
+  /** What the project asks for. */
+  readonly limit?: number;
+  readonly [detail: string]: unknown;
+}
+
+const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim();
+const machine = `${cpus()[0]?.model}, ${cpus().length} cores, Node ${process.version}`;
+
+export function printRow(row: Row, command: string): void {
+  const loadAverage = Number(loadavg()[0]?.toFixed(1));
+  const date = new Date().toISOString().slice(0, 10);
+  const ratio = row.measured / row.floor;
+  const place = { machine, loadAverage, commit, command, date };
+  console.log(JSON.stringify({ ...row, ratio, peer: null, ...place }));
+}
