@@ -1,4 +1,4 @@
-import { RandomStream, type SearchResult, type Task } from '@masksearch/core';
+import { CancelledError, RandomStream, type SearchResult, type Task } from '@masksearch/core';
 import type { SearchTool } from '@masksearch/search';
 import { describe, expect, it } from 'vitest';
 import { FakeSampler, randomSampler } from '../test/fake-sampler.ts';
@@ -130,6 +130,15 @@ describe('runEpisodes', () => {
     });
     await expect(runEpisodes({ ...request('a', 4), sampler })).rejects.toThrow('device lost');
     expect(sampler.openSequences).toBe(0);
+  });
+
+  it('throws when it was cancelled, rather than return samples cut short', async () => {
+    const controller = new AbortController();
+    const base = request('a', 32);
+    const onEpisode = (): void => controller.abort();
+    await expect(
+      runEpisodes({ ...base, samplesPerTask: 1, onEpisode, signal: controller.signal }),
+    ).rejects.toThrow(CancelledError);
   });
 
   it('refuses a score that makes no valid sample', async () => {

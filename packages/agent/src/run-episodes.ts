@@ -26,7 +26,8 @@ export interface FinishedEpisode {
 /**
  * Plays and scores `samplesPerTask` episodes of every task. Results come in the order of (task, sampleIndex) and do not
  * depend on `concurrency`.
- * @throws the first error of an episode, after the others were cancelled.
+ * @throws the first error of an episode, after the others were cancelled; CancelledError if the caller's signal fired, so
+ *   that no cut-off sample is taken for a whole one.
  */
 export async function runEpisodes(request: EpisodesRequest): Promise<FinishedEpisode[]> {
   const { tasks, samplesPerTask, concurrency, score, onEpisode } = request;
