@@ -36,7 +36,7 @@ export interface AcceptedGroup {
   readonly serial: number;
   /** Rollout step it was sampled in. */
   readonly step: number;
-  /** In order of sampleIndex; search results are left out, as nothing after this reads them. */
+  /** In order of sampleIndex; without searches and reward terms, which nothing after this reads. */
   readonly samples: readonly Sample[];
 }
 
@@ -137,7 +137,11 @@ async function sampleRound<T extends StreamTask>(
     generated.push({ samples, verdict });
     stream.settle(visitResult(verdict), 1);
     if (verdict !== 'accepted') return;
-    const usable = usableSamples(samples).map((sample) => ({ ...sample, searches: [] }));
+    const usable = usableSamples(samples).map((sample) => ({
+      ...sample,
+      searches: [],
+      rewardTerms: {},
+    }));
     accepted.push({ serial: request.serial, step, samples: usable });
   });
   return { generated, accepted };

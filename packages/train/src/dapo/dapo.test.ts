@@ -211,6 +211,25 @@ describe('dapo', () => {
     expect(Number(rowsOf()[0]?.['dapo/invalid_rewards'])).toBeGreaterThan(0);
   });
 
+  test('surplus groups with a non-finite reward survive a checkpoint', async () => {
+    const checkpoints = { folder: join(folder, 'checkpoints'), everySteps: 1 };
+    const config = { ...CONFIG, groupsPerStep: 1, steps: 2 };
+    const resume = (): Promise<unknown> => {
+      const model = new BigramModel(GAME_VOCABULARY);
+      const stopper = new AbortController();
+      const collect = collectChanged(model, (sample) =>
+        sample.sampleIndex === 0 ? { ...sample, reward: Number.NaN } : sample,
+      );
+      const recipe = { ...dapoRecipe(), planRound: () => 20 };
+      const onStep = (): void => stopper.abort();
+      const signal = stopper.signal;
+      return dapo(optionsFor(model, { collect, recipe, config, checkpoints, signal, onStep }));
+    };
+    await expect(resume()).resolves.toMatchObject({ steps: 1, stopped: true });
+    expect(Number(rowsOf()[0]?.['dapo/surplus_groups'])).toBeGreaterThan(0);
+    await expect(resume()).resolves.toMatchObject({ steps: 2, stopped: false });
+  });
+
   test('groups may come back short or empty; empty ones are booked as failed', async () => {
     const model = new BigramModel(GAME_VOCABULARY);
     const collect: Collect<GameTask> = async (requests, context) => {
