@@ -55,7 +55,7 @@ export class DiskFile implements ByteFile {
       throw new UnavailableError(`${this.name}: expected an open file, received a closed one.`);
     }
     if (this.#pendingLength > 0) this.#flush();
-    const bytes = new Uint8Array(length);
+    const bytes = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer); // not zeroed first
     let done = 0;
     while (done < length) {
       const count = readSync(this.#descriptor, bytes, done, length - done, offset + done);
