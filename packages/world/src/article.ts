@@ -5,9 +5,6 @@ import { spanKinds } from './kinds.ts';
 import type { RelationName } from './relations.ts';
 import { sentenceForms, type SentenceForm } from './sentence-forms.ts';
 
-/** Facts named together in one sentence at most, so that sentences stay short. */
-const LIST_LENGTH = 2;
-
 /** Where a text says something; UTF-16 offsets of the whole sentence, end exclusive. */
 export interface Statement {
   readonly documentId: string;
@@ -24,7 +21,7 @@ export interface Article {
 /** A sentence before it has words. */
 interface Plan {
   readonly form: SentenceForm;
-  readonly values: Readonly<Record<string, readonly (Entity | number)[]>>;
+  readonly values: Readonly<Record<string, Entity | number>>;
   readonly facts: readonly Fact[];
 }
 
@@ -45,17 +42,11 @@ function planSentences(block: Block): Map<Entity, Plan[]> {
   const plans = new Map<Entity, Plan[]>();
   for (const form of sentenceForms) {
     const stated = facts.get(form.relation) ?? [];
-    const isList = form.phrasings.some((phrasing) => phrasing.includes('{list}'));
-    if (isList) {
-      for (const group of groupedByObject(stated))
-        append(plans, group[0].object, listPlan(form, group));
-      continue;
-    }
     for (const fact of stated) {
       const year =
         form.year === undefined ? undefined : bySubject.get(fact.subject)?.get(form.year);
       const article = form.article === 'subject' ? fact.subject : fact.object;
-      if (typeof article !== 'number') append(plans, article, plainPlan(form, fact, year));
+      if (typeof article !== 'number') append(plans, article, planSentence(form, fact, year));
     }
   }
   return plans;
@@ -67,34 +58,9 @@ function append<K, V>(lists: Map<K, V[]>, key: K, value: V): void {
   else lists.set(key, [value]);
 }
 
-type FactAboutEntity = Fact & { readonly object: Entity };
-
-function isAboutEntity(fact: Fact): fact is FactAboutEntity {
-  return typeof fact.object !== 'number';
-}
-
-/** Facts with one object, at most LIST_LENGTH in a group. */
-function groupedByObject(facts: readonly Fact[]): [FactAboutEntity, ...FactAboutEntity[]][] {
-  const groups = new Map<Entity, [FactAboutEntity, ...FactAboutEntity[]][]>();
-  for (const fact of facts.filter(isAboutEntity)) {
-    const last = groups.get(fact.object)?.at(-1);
-    if (last && last.length < LIST_LENGTH) last.push(fact);
-    else append(groups, fact.object, [fact]);
-  }
-  return [...groups.values()].flat();
-}
-
-function listPlan(
-  form: SentenceForm,
-  facts: readonly [FactAboutEntity, ...FactAboutEntity[]],
-): Plan {
-  const values = { o: [facts[0].object], list: facts.map((fact) => fact.subject) };
-  return { form, values, facts };
-}
-
-function plainPlan(form: SentenceForm, fact: Fact, year: Fact | undefined): Plan {
+function planSentence(form: SentenceForm, fact: Fact, year: Fact | undefined): Plan {
   const y = year?.object ?? fact.object;
-  const values = { s: [fact.subject], o: [fact.object], y: [y] };
+  const values = { s: fact.subject, o: fact.object, y };
   return { form, values, facts: year ? [fact, year] : [fact] };
 }
 
@@ -118,12 +84,12 @@ function writeArticle(entity: Entity, plans: readonly Plan[], source: string): A
 
 /** Phrasings that begin with the article's subject. */
 function openings(plan: Plan, entity: Entity): readonly string[] {
-  const key = plan.values['s']?.[0] === entity ? '{s}' : '{o}';
+  const key = plan.values['s'] === entity ? '{s}' : '{o}';
   return plan.form.phrasings.filter((phrasing) => phrasing.startsWith(key));
 }
 
 function openingFirst(plans: readonly Plan[], entity: Entity): readonly Plan[] {
-  const opener = plans.find((plan) => plan.values['s']?.[0] === entity);
+  const opener = plans.find((plan) => plan.values['s'] === entity);
   return opener ? [opener, ...plans.filter((plan) => plan !== opener)] : plans;
 }
 
@@ -142,27 +108,25 @@ class Writer {
     if (this.text !== '') this.text += ' ';
     const start = this.text.length;
     for (const part of phrasing.split(/(\{\w+\})/)) {
-      if (part.startsWith('{')) this.#name(plan.values[part.slice(1, -1)] ?? []);
-      else this.text += part;
+      const value = part.startsWith('{') ? plan.values[part.slice(1, -1)] : undefined;
+      if (value === undefined) this.text += part;
+      else this.#name(value);
     }
     const statement = { documentId: this.#documentId, start, end: this.text.length };
     this.sentences.push({ statement, facts: plan.facts });
   }
 
-  #name(values: readonly (Entity | number)[]): void {
-    for (const [v, value] of values.entries()) {
-      if (v > 0) this.text += v === values.length - 1 ? ' and ' : ', ';
-      const isYear = typeof value === 'number';
-      const text = isYear ? String(value) : value.name;
-      const start = this.text.length;
-      this.text += text;
-      this.spans.push({
-        start,
-        end: this.text.length,
-        text,
-        kind: spanKinds[isYear ? 'year' : value.kind],
-        aliases: isYear ? [] : [...value.aliases],
-      });
-    }
+  #name(value: Entity | number): void {
+    const isYear = typeof value === 'number';
+    const text = isYear ? String(value) : value.name;
+    const start = this.text.length;
+    this.text += text;
+    this.spans.push({
+      start,
+      end: this.text.length,
+      text,
+      kind: spanKinds[isYear ? 'year' : value.kind],
+      aliases: isYear ? [] : [...value.aliases],
+    });
   }
 }

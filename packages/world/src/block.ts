@@ -105,7 +105,9 @@ class FactMaker {
   readonly #facts: Fact[] = [];
   readonly #birthYears = new Map<Entity, number>();
   readonly #personDeck: readonly Entity[];
+  readonly #cityDeck: readonly Entity[];
   #dealtPersons = 0;
+  #dealtCities = 0;
 
   constructor(entities: readonly Entity[], stream: RandomStream) {
     this.#stream = stream;
@@ -116,6 +118,7 @@ class FactMaker {
       );
     }
     this.#personDeck = stream.shuffled(this.#all('person'));
+    this.#cityDeck = stream.shuffled(this.#all('city'));
   }
 
   make(): Fact[] {
@@ -153,9 +156,9 @@ class FactMaker {
   }
 
   #companies(): void {
-    this.#assign('company', 'company.seat', 'city', 1);
     const candidates = this.#stream.shuffled(this.#all('person'));
     for (const company of this.#all('company')) {
+      this.#add(company, 'company.seat', this.#nextCity());
       const founder = this.#nextPerson();
       this.#add(company, 'company.founder', founder);
       this.#add(company, 'company.founded', this.#yearInLifeOf(founder));
@@ -166,7 +169,7 @@ class FactMaker {
   }
 
   #books(): void {
-    this.#assign('book', 'book.publisher', 'company', 2);
+    this.#assign('book', 'book.printer', 'company', 2);
     this.#assign('book', 'book.prize', 'festival', 3);
     const books = this.#stream.shuffled(this.#all('book'));
     for (const [b, book] of books.entries()) {
@@ -178,26 +181,26 @@ class FactMaker {
   }
 
   #schools(): void {
-    this.#assign('school', 'school.city', 'city', 1);
     for (const school of this.#all('school')) {
+      this.#add(school, 'school.city', this.#nextCity());
       this.#add(school, 'school.founded', this.#between(1300, 1590));
       this.#add(school, 'school.head', this.#nextPerson());
     }
   }
 
   #festivals(): void {
-    this.#assign('festival', 'festival.city', 'city', 1);
     this.#assign('festival', 'festival.sponsor', 'company', 1);
     for (const festival of this.#all('festival')) {
+      this.#add(festival, 'festival.city', this.#nextCity());
       const founder = this.#nextPerson();
-      this.#add(festival, 'festival.founder', founder);
+      this.#add(festival, 'festival.inventor', founder);
       this.#add(festival, 'festival.since', this.#yearInLifeOf(founder));
     }
   }
 
   #rivers(): void {
-    this.#assign('river', 'river.source', 'city', 1);
     for (const river of this.#all('river')) {
+      this.#add(river, 'river.source', this.#nextCity());
       const explorer = this.#nextPerson();
       this.#add(river, 'river.explorer', explorer);
       this.#add(river, 'river.mapped', this.#yearInLifeOf(explorer));
@@ -219,6 +222,11 @@ class FactMaker {
   /** Persons in a fixed order, again and again, so that everybody has about as many roles. */
   #nextPerson(): Entity {
     return this.#personDeck[this.#dealtPersons++ % this.#personDeck.length] as Entity;
+  }
+
+  /** Cities, dealt likewise. */
+  #nextCity(): Entity {
+    return this.#cityDeck[this.#dealtCities++ % this.#cityDeck.length] as Entity;
   }
 
   #yearInLifeOf(person: Entity): number {

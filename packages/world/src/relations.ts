@@ -27,14 +27,14 @@ export const relations = {
       'What is the birthplace of {s}?',
     ],
     phrases: ['the birthplace of {s}', 'the city where {s} was born', 'the native city of {s}'],
-    query: '{s} born native birthplace',
+    query: '{s} born native',
     list: {
       questions: [
         'Which people were born in {o}?',
         'Who are the natives of {o}?',
         'Whose birthplace is {o}?',
       ],
-      query: '{o} birthplace native',
+      query: '{o} native',
     },
   },
   'person.birthYear': {
@@ -62,7 +62,7 @@ export const relations = {
       'At which school was {s} a student?',
     ],
     phrases: ['the school of {s}', 'the school where {s} studied', 'the school that taught {s}'],
-    query: '{s} student studied',
+    query: '{s} student',
     list: {
       questions: [
         'Which people studied at {o}?',
@@ -77,7 +77,7 @@ export const relations = {
     object: 'person',
     questions: ['Whom did {s} marry?', 'Who was the spouse of {s}?', 'To whom was {s} married?'],
     phrases: ['the spouse of {s}', 'the person whom {s} married', 'the partner of {s}'],
-    query: '{s} married partner',
+    query: '{s} married',
   },
   'person.employer': {
     subject: 'person',
@@ -99,7 +99,7 @@ export const relations = {
       'From which year does {s} date?',
     ],
     phrases: ['the founding year of {s}', 'the year when {s} was founded', 'the first year of {s}'],
-    query: '{s} founded built',
+    query: '{s} founded',
     comparison: [
       'Which city was founded earlier, {a} or {b}?',
       'Which city is older, {a} or {b}?',
@@ -115,14 +115,14 @@ export const relations = {
       'Beside which river does {s} stand?',
     ],
     phrases: ['the river of {s}', 'the river that flows through {s}', 'the river beside {s}'],
-    query: '{s} river city',
+    query: '{s} river',
     list: {
       questions: [
         'Which cities lie on the river {o}?',
         'Through which cities does the river {o} flow?',
         'Which cities stand beside the river {o}?',
       ],
-      query: '{o} river city',
+      query: '{o} river',
     },
   },
   'city.mayor': {
@@ -137,7 +137,7 @@ export const relations = {
     object: 'person',
     questions: ['Who founded {s}?', 'Who started the company {s}?', 'Who was the founder of {s}?'],
     phrases: ['the founder of {s}', 'the person who founded {s}', 'the person who started {s}'],
-    query: '{s} founder firm',
+    query: '{s} founded',
   },
   'company.founded': {
     subject: 'company',
@@ -148,7 +148,7 @@ export const relations = {
       'What was the first year of {s}?',
     ],
     phrases: ['the founding year of {s}', 'the year when {s} was founded', 'the first year of {s}'],
-    query: '{s} founded opened firm',
+    query: '{s} founded',
     comparison: [
       'Which company was founded earlier, {a} or {b}?',
       'Which company is older, {a} or {b}?',
@@ -171,7 +171,7 @@ export const relations = {
     object: 'person',
     questions: ['Who wrote {s}?', 'Who is the author of {s}?', 'Who was the writer of {s}?'],
     phrases: ['the author of {s}', 'the writer of {s}', 'the person who wrote {s}'],
-    query: '{s} author wrote',
+    query: '{s} author',
   },
   'book.published': {
     subject: 'book',
@@ -182,30 +182,30 @@ export const relations = {
       'In which year did {s} come out?',
     ],
     phrases: ['the year of {s}', 'the year when {s} was published', 'the year when {s} appeared'],
-    query: '{s} published book',
+    query: '{s} published',
     comparison: [
       'Which book was published earlier, {a} or {b}?',
       'Which book is older, {a} or {b}?',
       'Of {a} and {b}, which came out first?',
     ],
   },
-  'book.publisher': {
+  'book.printer': {
     subject: 'book',
     object: 'company',
-    questions: ['Who printed {s}?', 'Which company issued {s}?', 'Who was the publisher of {s}?'],
-    phrases: [
-      'the publisher of {s}',
-      'the company that printed {s}',
-      'the company that issued {s}',
+    questions: [
+      'Who printed {s}?',
+      'Which company printed {s}?',
+      'By which company was {s} printed?',
     ],
-    query: '{s} printed publisher',
+    phrases: ['the printer of {s}', 'the company that printed {s}', 'the firm that printed {s}'],
+    query: '{s} printed',
     list: {
       questions: [
         'Which books did {o} print?',
-        'Of which books was {o} the publisher?',
-        'Which books were issued by {o}?',
+        'Of which books was {o} the printer?',
+        'Which books were printed by {o}?',
       ],
-      query: '{o} printed publisher',
+      query: '{o} printed',
     },
   },
   'book.prize': {
@@ -244,7 +244,7 @@ export const relations = {
       'the model for {s}',
       'the book that gave its plot to {s}',
     ],
-    query: '{s} inspired plot model',
+    query: '{s} inspired',
   },
   'school.city': {
     subject: 'school',
@@ -266,7 +266,7 @@ export const relations = {
       'When did lessons at {s} begin?',
     ],
     phrases: ['the founding year of {s}', 'the year when {s} was founded', 'the first year of {s}'],
-    query: '{s} founded opened school',
+    query: '{s} founded school',
     comparison: [
       'Which school was founded earlier, {a} or {b}?',
       'Which school is older, {a} or {b}?',
@@ -278,7 +278,7 @@ export const relations = {
     object: 'person',
     questions: ['Who was head of {s}?', 'Who ran the school {s}?', 'Who was the principal of {s}?'],
     phrases: ['the head of {s}', 'the person who led {s}', 'the principal of {s}'],
-    query: '{s} head principal',
+    query: '{s} head',
   },
   'festival.city': {
     subject: 'festival',
@@ -289,7 +289,7 @@ export const relations = {
       'Which city hosts the festival {s}?',
     ],
     phrases: ['the host city of {s}', 'the city of {s}', 'the city where {s} takes place'],
-    query: '{s} festival',
+    query: '{s} festival held',
   },
   'festival.since': {
     subject: 'festival',
@@ -304,23 +304,23 @@ export const relations = {
       'the year when {s} began',
       'the year when {s} was first held',
     ],
-    query: '{s} first held since',
+    query: '{s} first held',
     comparison: [
       'Which festival began earlier, {a} or {b}?',
       'Which festival is older, {a} or {b}?',
       'Of {a} and {b}, which was held first?',
     ],
   },
-  'festival.founder': {
+  'festival.inventor': {
     subject: 'festival',
     object: 'person',
     questions: [
-      'Who founded {s}?',
+      'Who invented {s}?',
       'Who invented the festival {s}?',
-      'Who was the founder of {s}?',
+      'Who was the inventor of {s}?',
     ],
-    phrases: ['the founder of {s}', 'the person who founded {s}', 'the person who invented {s}'],
-    query: '{s} founded founder idea',
+    phrases: ['the inventor of {s}', 'the person who invented {s}', 'the one who invented {s}'],
+    query: '{s} invented',
   },
   'festival.sponsor': {
     subject: 'festival',
@@ -353,7 +353,7 @@ export const relations = {
     object: 'person',
     questions: ['Who mapped {s}?', 'Who explored the river {s}?', 'Who was the explorer of {s}?'],
     phrases: ['the explorer of {s}', 'the person who mapped {s}', 'the person who explored {s}'],
-    query: '{s} mapped explored',
+    query: '{s} mapped',
   },
   'river.mapped': {
     subject: 'river',
@@ -368,7 +368,7 @@ export const relations = {
       'the year of the first map of {s}',
       'the first map year of {s}',
     ],
-    query: '{s} map mapped',
+    query: '{s} mapped',
     comparison: [
       'Which river was mapped earlier, {a} or {b}?',
       'Which river has the older map, {a} or {b}?',

@@ -8,7 +8,10 @@ export interface SentenceForm {
   readonly article: 'subject' | 'object';
   /** A year relation of the same subject that the sentence states too, as `{y}`. */
   readonly year?: RelationName;
-  /** `{s}` subject, `{o}` object, `{y}` year; `{list}` joins all subjects of one object. */
+  /**
+   * `{s}` subject, `{o}` object, `{y}` year. All phrasings of a relation share a topic word, and few have another rare
+   * one, so that a lexical search for one statement finds the other.
+   */
   readonly phrasings: readonly string[];
 }
 
@@ -18,20 +21,20 @@ export const sentenceForms: readonly SentenceForm[] = [
     article: 'subject',
     year: 'person.birthYear',
     phrasings: [
-      '{s} was born in {o} in {y}.',
-      '{s} came from {o} and was born in {y}.',
+      '{s} was born in {y}, a native of {o}.',
       '{s}, a native of {o}, was born in {y}.',
-      'In {y} {s} was born in {o}.',
+      '{s} was a native of {o}, born in {y}.',
+      'In {y} {s} was born, a native of {o}.',
     ],
   },
   {
     relation: 'person.birthplace',
     article: 'object',
     phrasings: [
-      '{o} is the birthplace of {list}.',
-      '{o} counts {list} among its natives.',
-      '{o} is the native city of {list}.',
-      'The birthplace register of {o} lists {list}.',
+      '{o} is where {s} is a native.',
+      '{o} had {s} as a native.',
+      '{o} saw {s} born as a native.',
+      'The natives of {o} include {s}.',
     ],
   },
   {
@@ -40,8 +43,8 @@ export const sentenceForms: readonly SentenceForm[] = [
     phrasings: [
       '{s} was a student of {o}.',
       '{s} became a student at {o}.',
-      '{s} studied at the school {o}.',
-      '{s} studied for years at {o}.',
+      '{s} was a student at {o}.',
+      '{s} went to {o} as a student.',
     ],
   },
   {
@@ -50,8 +53,8 @@ export const sentenceForms: readonly SentenceForm[] = [
     year: 'person.birthYear',
     phrasings: [
       '{o} taught the student {s}, born in {y}.',
-      '{o} trained {s}, who was born in {y}.',
       '{o} had the student {s}, born in {y}.',
+      '{o} had a student, {s}, born in {y}.',
       'The students of {o} included {s}, born in {y}.',
     ],
   },
@@ -62,17 +65,17 @@ export const sentenceForms: readonly SentenceForm[] = [
       '{s} married {o}.',
       '{s} was married to {o}.',
       '{s} and {o} were a married couple.',
-      'The spouse of {s} was {o}.',
+      '{s} got married to {o}.',
     ],
   },
   {
     relation: 'person.spouse',
     article: 'object',
     phrasings: [
-      '{o} became the partner of {s}.',
-      '{o} chose {s} as partner.',
-      '{o} shared a home with partner {s}.',
-      '{o} held a wedding with {s}.',
+      '{o} was the married partner of {s}.',
+      '{o} and {s} married.',
+      '{o} became married to {s}.',
+      '{o} had {s} as married partner.',
     ],
   },
   {
@@ -80,9 +83,9 @@ export const sentenceForms: readonly SentenceForm[] = [
     article: 'subject',
     phrasings: [
       '{s} worked for {o}.',
-      '{s} worked at the company {o}.',
+      '{s} worked at {o}.',
       '{s} found work at {o}.',
-      '{s} had a job at {o}.',
+      '{s} did work for {o}.',
     ],
   },
   {
@@ -90,9 +93,9 @@ export const sentenceForms: readonly SentenceForm[] = [
     article: 'object',
     phrasings: [
       '{o} gave work to {s}.',
-      '{o} hired {s}, who worked hard.',
-      '{o} paid {s} for good work.',
-      'The staff of {o} included {s}.',
+      '{o} had {s} at work.',
+      '{o} paid {s} for work.',
+      '{o} is where {s} worked.',
     ],
   },
   {
@@ -100,9 +103,9 @@ export const sentenceForms: readonly SentenceForm[] = [
     article: 'subject',
     phrasings: [
       '{s} was founded in {y}.',
-      '{s} was built in {y}.',
-      '{s} was founded by settlers in {y}.',
-      'The history of {s} began in {y}.',
+      '{s} was first founded in {y}.',
+      '{s} is a city founded in {y}.',
+      'The city {s} was founded in {y}.',
     ],
   },
   {
@@ -110,9 +113,9 @@ export const sentenceForms: readonly SentenceForm[] = [
     article: 'subject',
     phrasings: [
       '{s} lies on the river {o}.',
-      '{s} stands beside the river {o}.',
-      'The river {o} flows through {s}.',
-      'The bridges of {s} cross the river {o}.',
+      '{s} is on the river {o}.',
+      'The river {o} runs by {s}.',
+      'The river at {s} is the {o}.',
     ],
   },
   {
@@ -120,10 +123,10 @@ export const sentenceForms: readonly SentenceForm[] = [
     article: 'object',
     year: 'city.founded',
     phrasings: [
-      '{o} runs past the city {s}, founded in {y}.',
-      'The river {o} waters {s}, built in {y}.',
-      'The banks of {o} hold {s}, founded in {y}.',
-      'The river {o} reaches {s}, founded in {y}.',
+      '{o} is a river by {s}, founded in {y}.',
+      'The river {o} waters {s}, founded in {y}.',
+      'The river {o} passes {s}, founded in {y}.',
+      'The river {o} has {s}, founded in {y}, beside it.',
     ],
   },
   {
@@ -131,8 +134,8 @@ export const sentenceForms: readonly SentenceForm[] = [
     article: 'subject',
     phrasings: [
       '{o} was mayor of {s}.',
-      '{s} elected {o} as mayor.',
-      '{s} chose {o} to lead its council.',
+      '{s} had {o} as mayor.',
+      '{s} chose {o} as its mayor.',
       'The mayor of {s} was {o}.',
     ],
   },
@@ -140,30 +143,30 @@ export const sentenceForms: readonly SentenceForm[] = [
     relation: 'city.mayor',
     article: 'object',
     phrasings: [
-      '{o} governed the city {s} as mayor.',
-      '{o} held office as mayor in {s}.',
-      '{o} ran the town hall of {s}.',
-      '{o} led the citizens of {s} as mayor.',
+      '{o} was once mayor in {s}.',
+      '{o} served {s} as mayor.',
+      '{o} became mayor of {s}.',
+      '{o} was made mayor by {s}.',
     ],
   },
   {
     relation: 'company.founder',
     article: 'subject',
     phrasings: [
-      '{s} was started by {o}.',
-      '{s} had {o} as its founder.',
+      '{s} was founded by {o}.',
+      '{s} is a company founded by {o}.',
       '{o} founded the company {s}.',
-      'The founder of {s} was {o}.',
+      'The company {s} was founded by {o}.',
     ],
   },
   {
     relation: 'company.founded',
     article: 'subject',
     phrasings: [
-      '{s} opened for business in {y}.',
       '{s} was founded in {y}.',
-      '{s} made its first sale in {y}.',
-      'The company {s} was opened in {y}.',
+      '{s} was first founded in {y}.',
+      '{s} is a company founded in {y}.',
+      'The company {s} was founded in {y}.',
     ],
   },
   {
@@ -171,19 +174,19 @@ export const sentenceForms: readonly SentenceForm[] = [
     article: 'object',
     year: 'company.founded',
     phrasings: [
-      '{o} set up the firm {s} in {y}.',
-      '{o} founded the firm {s} in {y}.',
-      'In {y} {o} opened the firm {s}.',
-      '{o} began the business {s} in {y}.',
+      '{o} founded {s} in {y}.',
+      '{o} set up and founded {s} in {y}.',
+      'In {y} {o} founded {s}.',
+      'In {y} {o} founded the company {s}.',
     ],
   },
   {
     relation: 'company.seat',
     article: 'subject',
     phrasings: [
-      '{s} has its main office in {o}.',
-      '{s} is based in {o}.',
-      '{s} keeps its head office in {o}.',
+      '{s} has its office in {o}.',
+      '{s} has an office in {o}.',
+      '{s} is a company with an office in {o}.',
       'The office of {s} is in {o}.',
     ],
   },
@@ -191,17 +194,17 @@ export const sentenceForms: readonly SentenceForm[] = [
     relation: 'company.seat',
     article: 'object',
     phrasings: [
-      '{o} is home to the office of {s}.',
-      '{o} rents an office to {s}.',
-      '{o} houses the company {s}.',
-      '{o} gives the office of {s} its address.',
+      '{o} is where {s} has its office.',
+      '{o} has the office of {s}.',
+      '{o} gave an office to {s}.',
+      'In {o} is the office of {s}.',
     ],
   },
   {
     relation: 'book.author',
     article: 'subject',
     phrasings: [
-      '{s} was written by {o}.',
+      '{s} was by the author {o}.',
       '{s} has {o} as its author.',
       '{o} is the author of {s}.',
       'The author of {s} was {o}.',
@@ -212,8 +215,8 @@ export const sentenceForms: readonly SentenceForm[] = [
     article: 'subject',
     phrasings: [
       '{s} was published in {y}.',
-      '{s} first appeared in {y}.',
-      '{s} came out in {y}.',
+      '{s} was first published in {y}.',
+      '{s} is a book published in {y}.',
       'The book {s} was published in {y}.',
     ],
   },
@@ -222,30 +225,30 @@ export const sentenceForms: readonly SentenceForm[] = [
     article: 'object',
     year: 'book.published',
     phrasings: [
-      '{o} wrote the book {s} in {y}.',
-      '{o} published the novel {s} in {y}.',
-      'In {y} {o} became the author of {s}.',
       '{o} as author published {s} in {y}.',
+      '{o} was the author of {s}, published in {y}.',
+      'In {y} {o} published {s} as author.',
+      'In {y} the author {o} published {s}.',
     ],
   },
   {
-    relation: 'book.publisher',
+    relation: 'book.printer',
     article: 'subject',
     phrasings: [
       '{s} was printed by {o}.',
-      '{s} was issued by the company {o}.',
-      '{s} was a book printed at {o}.',
-      'The publisher of {s} was {o}.',
+      '{s} is a book printed by {o}.',
+      '{s} was printed at {o}.',
+      'The book {s} was printed by {o}.',
     ],
   },
   {
-    relation: 'book.publisher',
+    relation: 'book.printer',
     article: 'object',
     phrasings: [
-      '{o} printed {list}.',
-      '{o} is the publisher of {list}.',
-      '{o} printed and sold {list}.',
-      'The catalogue of {o} includes {list}.',
+      '{o} printed {s}.',
+      '{o} printed the book {s}.',
+      '{o} once printed {s}.',
+      '{o} is where {s} was printed.',
     ],
   },
   {
@@ -253,19 +256,19 @@ export const sentenceForms: readonly SentenceForm[] = [
     article: 'subject',
     phrasings: [
       '{s} won a prize at {o}.',
-      '{s} was honoured at the festival {o}.',
-      '{s} took the main prize of {o}.',
-      'The jury of {o} praised {s}.',
+      '{s} won the prize of {o}.',
+      '{s} is a book with a prize from {o}.',
+      'The prize of {o} was won by {s}.',
     ],
   },
   {
     relation: 'book.prize',
     article: 'object',
     phrasings: [
-      '{o} gave its prize to {list}.',
-      '{o} awarded a prize to {list}.',
-      '{o} rewarded {list}.',
-      'The prize of {o} went to {list}.',
+      '{o} gave its prize to {s}.',
+      '{o} gave {s} a prize.',
+      '{o} is where {s} had a prize.',
+      'The prize of {o} went to {s}.',
     ],
   },
   {
@@ -273,19 +276,19 @@ export const sentenceForms: readonly SentenceForm[] = [
     article: 'subject',
     phrasings: [
       '{s} was inspired by the book {o}.',
-      '{s} takes its plot from {o}.',
-      '{s} follows the plot of {o}.',
-      'The model for {s} was {o}.',
+      '{s} was inspired by {o}.',
+      '{s} is a book inspired by {o}.',
+      'The book {s} was inspired by {o}.',
     ],
   },
   {
     relation: 'book.inspiration',
     article: 'object',
     phrasings: [
-      '{o} inspired the later book {s}.',
-      '{o} gave its plot to {s}.',
-      '{o} was the model for {s}.',
-      '{o} inspired the story of {s}.',
+      '{o} inspired {s}.',
+      '{o} inspired the book {s}.',
+      '{o} later inspired {s}.',
+      '{o} is the book that inspired {s}.',
     ],
   },
   {
@@ -293,9 +296,9 @@ export const sentenceForms: readonly SentenceForm[] = [
     article: 'subject',
     phrasings: [
       '{s} is a school in {o}.',
-      '{s} stands in {o}.',
-      '{s} has its classrooms in {o}.',
-      'The school {s} is found in {o}.',
+      '{s} is the school of {o}.',
+      '{s} has its school house in {o}.',
+      'The school {s} is in {o}.',
     ],
   },
   {
@@ -303,9 +306,9 @@ export const sentenceForms: readonly SentenceForm[] = [
     article: 'subject',
     phrasings: [
       '{s} was founded in {y}.',
-      '{s} opened its doors in {y}.',
-      '{s} held its first class in {y}.',
-      'The lessons of {s} began in {y}.',
+      '{s} was first founded in {y}.',
+      '{s} is a school founded in {y}.',
+      'The school {s} was founded in {y}.',
     ],
   },
   {
@@ -314,38 +317,38 @@ export const sentenceForms: readonly SentenceForm[] = [
     year: 'school.founded',
     phrasings: [
       '{o} has had the school {s} since {y}.',
-      '{o} opened the school {s} in {y}.',
-      '{o} built the school {s} in {y}.',
+      '{o} founded the school {s} in {y}.',
       'In {y} {o} founded the school {s}.',
+      '{o} has the school {s}, founded in {y}.',
     ],
   },
   {
     relation: 'school.head',
     article: 'subject',
     phrasings: [
-      '{s} was led by {o}.',
+      '{s} had {o} as head.',
       '{s} made {o} its head.',
       '{o} was head of {s}.',
-      'The principal of {s} was {o}.',
+      'The head of {s} was {o}.',
     ],
   },
   {
     relation: 'school.head',
     article: 'object',
     phrasings: [
-      '{o} became head of the school {s}.',
-      '{o} was in charge of {s}.',
-      '{o} managed {s} as its head.',
-      '{o} led lessons at {s} as principal.',
+      '{o} became head of {s}.',
+      '{o} was once head of {s}.',
+      '{o} served {s} as its head.',
+      '{o} was made head by {s}.',
     ],
   },
   {
     relation: 'festival.city',
     article: 'subject',
     phrasings: [
-      '{s} takes place in {o}.',
-      '{s} is a festival in {o}.',
-      '{s} fills the streets of {o}.',
+      '{s} is held in {o}.',
+      '{s} is a festival held in {o}.',
+      '{s} is held each year in {o}.',
       'The festival {s} is held in {o}.',
     ],
   },
@@ -354,9 +357,9 @@ export const sentenceForms: readonly SentenceForm[] = [
     article: 'subject',
     phrasings: [
       '{s} was first held in {y}.',
-      '{s} began in {y}.',
+      '{s} is a festival held since {y}.',
       '{s} has been held since {y}.',
-      '{s} first filled halls in {y}.',
+      'The festival {s} was first held in {y}.',
     ],
   },
   {
@@ -364,38 +367,38 @@ export const sentenceForms: readonly SentenceForm[] = [
     article: 'object',
     year: 'festival.since',
     phrasings: [
-      '{o} has hosted the festival {s} since {y}.',
-      '{o} first held the festival {s} in {y}.',
-      '{o} first celebrated {s} in {y}.',
-      'Since {y} the festival {s} visits {o}.',
+      '{o} has held the festival {s} since {y}.',
+      '{o} has held {s} since {y}.',
+      '{o} first held {s} in {y}.',
+      'In {y} {o} first held the festival {s}.',
     ],
   },
   {
-    relation: 'festival.founder',
+    relation: 'festival.inventor',
     article: 'subject',
     phrasings: [
-      '{s} was founded by {o}.',
-      '{s} was the idea of {o}.',
+      '{s} was invented by {o}.',
+      '{s} is a festival invented by {o}.',
       '{o} invented the festival {s}.',
-      'The founder of {s} was {o}.',
+      'The festival {s} was invented by {o}.',
     ],
   },
   {
-    relation: 'festival.founder',
+    relation: 'festival.inventor',
     article: 'object',
     phrasings: [
-      '{o} founded the festival {s}.',
-      '{o} had the idea for {s}.',
-      '{o} planned {s} as its founder.',
-      '{o} created the festival {s}.',
+      '{o} invented {s}.',
+      '{o} planned and invented {s}.',
+      '{o} once invented {s}.',
+      '{o} had the idea and invented {s}.',
     ],
   },
   {
     relation: 'festival.sponsor',
     article: 'subject',
     phrasings: [
-      '{s} is paid for by {o}.',
-      '{s} is sponsored by {o}.',
+      '{s} has a sponsor in {o}.',
+      '{s} is a festival with {o} as sponsor.',
       '{s} has {o} as its sponsor.',
       'The sponsor of {s} is {o}.',
     ],
@@ -404,19 +407,19 @@ export const sentenceForms: readonly SentenceForm[] = [
     relation: 'festival.sponsor',
     article: 'object',
     phrasings: [
-      '{o} is sponsor of the festival {s}.',
-      '{o} spends a fortune on {s}.',
-      '{o} funds {s} as a sponsor.',
-      '{o} sponsored the festival {s}.',
+      '{o} is sponsor of {s}.',
+      '{o} is a sponsor of the festival {s}.',
+      '{o} pays {s} as sponsor.',
+      '{o} became sponsor of {s}.',
     ],
   },
   {
     relation: 'river.source',
     article: 'subject',
     phrasings: [
-      '{s} rises near {o}.',
       '{s} has its source near {o}.',
-      '{s} springs from hills near {o}.',
+      '{s} has a source near {o}.',
+      '{s} is a river with its source near {o}.',
       'The source of {s} is near {o}.',
     ],
   },
@@ -424,20 +427,20 @@ export const sentenceForms: readonly SentenceForm[] = [
     relation: 'river.source',
     article: 'object',
     phrasings: [
-      '{o} overlooks the source of {s}.',
-      'The river {s} begins at {o}.',
-      '{o} feeds the source of {s}.',
-      'The young river {s} leaves {o}.',
+      '{o} is near the source of {s}.',
+      '{o} is close to the source of {s}.',
+      '{o} has the source of {s} near it.',
+      'The source of the river {s} is by {o}.',
     ],
   },
   {
     relation: 'river.explorer',
     article: 'subject',
     phrasings: [
-      '{s} was explored by {o}.',
+      '{s} was mapped by {o}.',
       '{s} was first mapped by {o}.',
       '{o} mapped the river {s}.',
-      'The explorer of {s} was {o}.',
+      'The river {s} was mapped by {o}.',
     ],
   },
   {
@@ -445,9 +448,9 @@ export const sentenceForms: readonly SentenceForm[] = [
     article: 'subject',
     phrasings: [
       '{s} was mapped in {y}.',
-      '{s} appeared on maps in {y}.',
-      '{s} is shown on maps since {y}.',
-      'The first map of {s} dates from {y}.',
+      '{s} was first mapped in {y}.',
+      '{s} is a river mapped in {y}.',
+      'The map of {s} is from {y}.',
     ],
   },
   {
@@ -455,10 +458,10 @@ export const sentenceForms: readonly SentenceForm[] = [
     article: 'object',
     year: 'river.mapped',
     phrasings: [
-      '{o} drew a map of {s} in {y}.',
-      '{o} explored {s} in {y}.',
-      '{o} made maps of the river {s} in {y}.',
-      'In {y} {o} explored the river {s}.',
+      '{o} made a map of {s} in {y}.',
+      '{o} mapped {s} in {y}.',
+      '{o} made the first map of {s} in {y}.',
+      'In {y} {o} mapped {s}.',
     ],
   },
 ];
