@@ -27,8 +27,6 @@ void EngineThread::submit(Order order, Job job) {
   changed_.notify_all();
 }
 
-void EngineThread::wake() { changed_.notify_all(); }
-
 void EngineThread::close(Napi::Env env, JsThread::Call closed) {
   // Not joinable: the environment has ended, and the thread with it.
   if (closing_ || !thread_.joinable()) return;

@@ -28,8 +28,6 @@ class EngineThread : public std::enable_shared_from_this<EngineThread> {
 
   // JavaScript thread. Jobs must not throw.
   void submit(Order order, Job job);
-  // Turns look again at whether they are cancelled.
-  void wake();
   // JavaScript thread: after the jobs submitted so far the thread ends; turns end as cancelled.
   // `closed` runs on the JavaScript thread then. Only the first call does anything.
   void close(Napi::Env env, JsThread::Call closed);

@@ -463,10 +463,7 @@ Napi::Value generate(const Napi::CallbackInfo& info) {
 Napi::Value cancel(const Napi::CallbackInfo& info) {
   ModelHandle& handle = handle_of(info[0]);
   auto turn = handle.turns.find(SequenceId(read_integer(info[1], "sequence")));
-  if (turn != handle.turns.end()) {
-    turn->second->cancelled = true;
-    handle.engine->wake();
-  }
+  if (turn != handle.turns.end()) turn->second->cancelled = true;  // seen before the next token
   return info.Env().Undefined();
 }
 

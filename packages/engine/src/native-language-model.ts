@@ -127,6 +127,7 @@ export class NativeLanguageModel implements LanguageModel {
       config: this.config,
       binding: this.#binding,
       handle: this.#handle,
+      isDisposed: () => this.#disposed !== undefined,
       checkLive: (where) => {
         this.#checkLive(where);
         if (this.#epoch === epoch) return;

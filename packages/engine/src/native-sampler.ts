@@ -24,6 +24,8 @@ export interface SamplerModel {
   readonly handle: ModelHandle;
   /** @throws {InputError} The model is disposed or its weights have changed since. */
   readonly checkLive: (where: string) => void;
+  /** Disposing of the model has closed its samplers and ended their turns. */
+  readonly isDisposed: () => boolean;
 }
 
 export class NativeSampler implements Sampler {
@@ -54,7 +56,8 @@ export class NativeSampler implements Sampler {
   }
 
   close(): Promise<void> {
-    const { binding, handle } = this.#model;
+    const { binding, handle, isDisposed } = this.#model;
+    if (isDisposed()) this.#closed ??= Promise.resolve();
     this.#closed ??= callNative('close', () => binding.closeSampler(handle, this.#id));
     return this.#closed;
   }
@@ -97,14 +100,16 @@ class NativeSequence implements SamplerSequence {
 
   async generate(request: GenerateRequest): Promise<GenerateResult> {
     this.#checkIdle('generate');
-    const { config, binding, handle } = this.#model;
+    const { config, binding, handle, isDisposed } = this.#model;
     checkGenerateRequest(request, config);
     if (this.#length === 0) {
       throw new InputError('generate: expected at least one token to start from, received none.');
     }
     const { maxTokens, temperature, turn, signal } = request;
     const stop = request.stop.map((sequence) => Int32Array.from(sequence));
-    const cancel = (): void => binding.cancel(handle, this.#id);
+    const cancel = (): void => {
+      if (!isDisposed()) binding.cancel(handle, this.#id);
+    };
     this.#running = true;
     try {
       const pending = callNative('generate', () =>
@@ -124,7 +129,8 @@ class NativeSequence implements SamplerSequence {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    const { binding, handle } = this.#model;
+    const { binding, handle, isDisposed } = this.#model;
+    if (isDisposed()) return;
     callNativeSync('close', () => binding.closeSequence(handle, this.#id));
   }
 

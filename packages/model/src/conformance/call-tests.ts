@@ -125,4 +125,23 @@ export function callTests(suite: Suite): void {
     await expect(model.score(batch)).rejects.toMatchObject({ code: 'input' });
     await expect(model.weights()).rejects.toThrow('disposed');
   });
+
+  suite.test(
+    'disposing ends turns, after which closing and aborting are harmless',
+    async (create) => {
+      const roomy = { ...config, maxPositions: 2 ** 17 };
+      const model = await create({ config: roomy, weights: randomWeights(config, 82) });
+      const sampler = model.sampler({ maxSequences: 1, maxContextTokens: roomy.maxPositions });
+      const sequence = sampler.open(Int32Array.of(1, 2), [1, 2]);
+      const controller = new AbortController();
+      const { signal } = controller;
+      const turn = sequence.generate({ maxTokens: 1e5, stop: [], temperature: 1, turn: 0, signal });
+      const disposed = model.dispose();
+      controller.abort();
+      sequence.close();
+      await sampler.close();
+      await disposed;
+      expect(await turn).toMatchObject({ reason: 'cancelled' });
+    },
+  );
 }

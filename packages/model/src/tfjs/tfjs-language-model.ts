@@ -236,7 +236,7 @@ export class TfjsLanguageModel implements LanguageModel {
     loss: TokenLoss,
     scores: TokenScores,
   ): TokenLossResult & { gradients: Tensor[] } {
-    let result: TokenLossResult | undefined;
+    let outcome: Outcome | undefined;
     const objective = (...tensors: Tensor[]): Scalar => {
       const weights = new Map(this.#specs.map(({ name }, i) => [name, tensors[i] as Tensor]));
       const hidden = decode(this.config, weights, sequence.tokens);
@@ -247,16 +247,25 @@ export class TfjsLanguageModel implements LanguageModel {
         entropies: entropies.dataSync<'float32'>(),
       };
       writeScores(scores, sequence, values.logProbs, values.entropies);
-      result = evaluateTokenLoss(loss, values);
+      outcome = attempt(() => evaluateTokenLoss(loss, values));
       // Linear in the scores with the loss's derivatives as constants: it has the gradient of the loss.
-      const byLogProb = tf.tensor1d(Float32Array.from(result.dLogProbs));
-      const byEntropy = tf.tensor1d(Float32Array.from(result.dEntropies));
+      const n = values.positions.length;
+      const byLogProb = tf.tensor1d(
+        Float32Array.from(outcome.result?.dLogProbs ?? new Float32Array(n)),
+      );
+      const byEntropy = tf.tensor1d(
+        Float32Array.from(outcome.result?.dEntropies ?? new Float32Array(n)),
+      );
       return tf.sum(tf.add(tf.mul(logProbs, byLogProb), tf.mul(entropies, byEntropy)));
     };
     const inputs = this.#specs.map(({ name }) => this.#parameters.get(name)?.weight as Tensor);
     const { value, grads: gradients } = tf.valueAndGrads(objective)(inputs);
     value.dispose();
-    return { ...(result as TokenLossResult), gradients };
+    if (outcome?.result === undefined) {
+      tf.dispose(gradients);
+      throw outcome?.error;
+    }
+    return { ...outcome.result, gradients };
   }
 
   #addGradients(gradients: readonly Tensor[]): void {
@@ -290,6 +299,20 @@ export class TfjsLanguageModel implements LanguageModel {
       shape,
       data: Float32Array.from((tensorOf(name) as Tensor).dataSync()),
     }));
+  }
+}
+
+/** What a loss returned or threw. tfjs leaks the tensors of a gradient that is left by a throw. */
+interface Outcome {
+  readonly result?: TokenLossResult;
+  readonly error?: unknown;
+}
+
+function attempt(evaluate: () => TokenLossResult): Outcome {
+  try {
+    return { result: evaluate() };
+  } catch (error) {
+    return { error };
   }
 }
 
