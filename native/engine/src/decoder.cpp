@@ -9,7 +9,6 @@ namespace masksearch {
 
 namespace {
 constexpr int kTaskRows = 56;  // query rows per attention task, four register tiles
-constexpr int kRowGrain = 14;  // rows of a register tile
 }  // namespace
 
 void Rows::clear() {
@@ -58,6 +57,8 @@ Decoder::Decoder(const DecoderConfig& c, int threads)
       first_moments(layout.count),
       second_moments(layout.count),
       packed_(size_t(c.layers)),
+      tile_hidden_(size_t(threads)),
+      tile_product_(size_t(threads)),
       attention_scratch_(size_t(threads)),
       packing_(size_t(threads)) {}
 
@@ -102,50 +103,24 @@ void Decoder::pack_forward() {
 
 void Decoder::reserve_scratch(const Rows& rows, bool backward) {
   const size_t n = size_t(rows.count);
-  hidden_.reserve(n * config.width);
-  product_.reserve(n * config.feed_forward_width);
-  reserve_each(&attention_scratch_, attention_scratch(std::max(kTaskRows, config.heads),
-                                                      rows.longest));
+  const size_t tile = std::min(n, size_t(kRowTile) * pool.threads());
+  reserve_each(&tile_hidden_, tile * config.width);
+  reserve_each(&tile_product_, tile * config.feed_forward_width);
+  const size_t scores = attention_scratch(std::max(kTaskRows, config.heads), rows.longest);
+  reserve_each(&attention_scratch_, scores);
   if (!backward) return;
   reserve_each(&attention_scratch_, attention_backward_scratch(rows.longest));
+  hidden_.reserve(n * config.width);
   d_hidden_.reserve(n * config.width);
-  d_product_.reserve(n * config.feed_forward_width);
+  product_.reserve(n * config.feed_forward_width);
   d_attention_.reserve(n * attention_width());
   d_qkv_.reserve(n * qkv_width());
 }
 
-void Decoder::linear(int m, int n, int k, const float* a, const float* packed, const float* init,
-                     int init_row, float* c) {
-  const auto part = [&](int row, int rows, int column, int columns) {
-    const size_t at = size_t(row) * n + column;
-    const float* start =
-        init == nullptr ? nullptr : init + size_t(row) * init_row + column;
-    kernels.matmul({rows, columns, k, a + size_t(row) * k, k, packed + size_t(column) * k, kPanel,
-                    ptrdiff_t(kPanel) * k, start, init_row, c + at, n});
-  };
-  if (m >= 2 * kRowGrain * pool.threads()) {
-    pool.run_ranges(m, kRowGrain, [&](int first, int last, int) { part(first, last - first, 0, n); });
-  } else {
-    pool.run_ranges(n, 4 * kPanel,
-                    [&](int first, int last, int) { part(0, m, first, last - first); });
-  }
-}
-
-void Decoder::norm(int rows, const float* x, size_t weight_offset, float* out, float* rstd) {
-  const float* w = weight(weight_offset);
-  pool.run_ranges(rows, 32, [&](int first, int last, int) {
-    kernels.rms_norm(last - first, config.width, x + size_t(first) * config.width, w,
-                     float(config.norm_epsilon), out + size_t(first) * config.width,
-                     rstd == nullptr ? nullptr : rstd + first);
-  });
-}
-
-void Decoder::rotate(const Rows& rows, float* qkv, float direction) {
-  pool.run_ranges(rows.count, 32, [&](int first, int last, int) {
-    kernels.rope(last - first, config.heads + config.key_value_heads, config.head_width,
-                 qkv + size_t(first) * qkv_width(), qkv_width(), rows.positions.data() + first,
-                 rotary_.data(), direction);
-  });
+void Decoder::rotate(int first, int rows, const Rows& all, float* qkv, float direction) {
+  kernels.rope(rows, config.heads + config.key_value_heads, config.head_width,
+               qkv + size_t(first) * qkv_width(), qkv_width(), all.positions.data() + first,
+               rotary_.data(), direction);
 }
 
 void Decoder::embed(const Rows& rows, float* x) {
@@ -206,31 +181,42 @@ void Decoder::layer_forward(int layer, const Rows& rows, const LayerActivations&
                             const KeyValues* cache, float* x_out) {
   const LayerLayout& at = layout.layers[layer];
   const PackedLayer& packed = packed_[layer];
-  const int n = rows.count;
   const int C = config.width;
   const int F = config.feed_forward_width;
-  norm(n, a.x, at.input_norm, hidden_.data(), a.rstd_in);
-  linear(n, qkv_width(), C, hidden_.data(), packed.qkv.data(),
-         config.attention_bias ? weight(at.qkv_bias) : nullptr, 0, a.qkv);
-  rotate(rows, a.qkv, 1);
+  over_rows(rows.count, [&](auto& runner, int first, int n) {
+    float* hidden = tile_hidden_[runner.worker()].data();
+    norm(runner, n, a.x + size_t(first) * C, at.input_norm, hidden,
+         a.rstd_in == nullptr ? nullptr : a.rstd_in + first);
+    linear(runner, n, qkv_width(), C, hidden, packed.qkv.data(),
+           config.attention_bias ? weight(at.qkv_bias) : nullptr, 0,
+           a.qkv + size_t(first) * qkv_width());
+    rotate(first, n, rows, a.qkv, 1);
+  });
   store_key_values(rows, a.qkv, cache);
   attend(rows, a, cache);
-  linear(n, C, attention_width(), a.attention, packed.output.data(), a.x, C, a.x_mid);
-  norm(n, a.x_mid, at.post_norm, hidden_.data(), a.rstd_post);
-  linear(n, 2 * F, C, hidden_.data(), packed.gate_up.data(), nullptr, 0, a.gate_up);
-  pool.run_ranges(n, 32, [&](int first, int last, int) {
-    kernels.swiglu(last - first, F, a.gate_up + size_t(first) * 2 * F,
-                   product_.data() + size_t(first) * F);
+  over_rows(rows.count, [&](auto& runner, int first, int n) {
+    float* hidden = tile_hidden_[runner.worker()].data();
+    float* product = tile_product_[runner.worker()].data();
+    float* x_mid = a.x_mid + size_t(first) * C;
+    float* gate_up = a.gate_up + size_t(first) * 2 * F;
+    linear(runner, n, C, attention_width(), a.attention + size_t(first) * attention_width(),
+           packed.output.data(), a.x + size_t(first) * C, C, x_mid);
+    norm(runner, n, x_mid, at.post_norm, hidden,
+         a.rstd_post == nullptr ? nullptr : a.rstd_post + first);
+    linear(runner, n, 2 * F, C, hidden, packed.gate_up.data(), nullptr, 0, gate_up);
+    runner.run_ranges(n, 8, [&](int begin, int end, int) {
+      kernels.swiglu(end - begin, F, gate_up + size_t(begin) * 2 * F, product + size_t(begin) * F);
+    });
+    linear(runner, n, C, F, product, packed.down.data(), x_mid, C, x_out + size_t(first) * C);
   });
-  linear(n, C, F, product_.data(), packed.down.data(), a.x_mid, C, x_out);
 }
 
 void Decoder::final_norm(int rows, const float* x, float* out, float* rstd) {
-  norm(rows, x, layout.final_norm, out, rstd);
+  norm(pool, rows, x, layout.final_norm, out, rstd);
 }
 
 void Decoder::logits(int rows, const float* h, float* out) {
-  linear(rows, config.vocabulary_size, config.width, h, packed_head_.data(), nullptr, 0, out);
+  linear(pool, rows, config.vocabulary_size, config.width, h, packed_head_.data(), nullptr, 0, out);
 }
 
 }  // namespace masksearch

@@ -115,16 +115,29 @@ class Decoder {
   void pack_backward();
   void store_key_values(const Rows& rows, const float* qkv, const KeyValues* cache);
   void attend(const Rows& rows, const LayerActivations& a, const KeyValues* cache);
+  void feed_forward_backward(int layer, const Rows& rows, const LayerActivations& a, float* dx);
+  void attention_block_backward(int layer, const Rows& rows, const LayerActivations& a,
+                                const KeyValues* cache, float* dx);
   void attend_backward(const Rows& rows, const LayerActivations& a, const KeyValues* cache,
                        const float* d_attention, float* d_qkv);
-  void norm(int rows, const float* x, size_t weight_offset, float* out, float* rstd);
-  void norm_backward(int rows, const float* dh, const float* x, size_t weight_offset,
-                     const float* rstd, float* dx);
-  void rotate(const Rows& rows, float* qkv, float direction);
+  void rotate(int first, int rows, const Rows& all, float* qkv, float direction);
+  void norm_rows_backward(int first, int rows, const float* dh, const float* x,
+                          size_t weight_offset, const float* rstd, float* dx);
+  void norm_weight_backward(int rows, const float* dh, const float* x, size_t weight_offset,
+                            const float* rstd);
+  void norm_again(int first, int rows, const float* x, size_t weight_offset, const float* rstd);
 
-  // c (m, n) = init + a (m, k) packed^T
-  void linear(int m, int n, int k, const float* a, const float* packed, const float* init,
-              int init_row, float* c);
+  // Runs body(runner, first row, rows) over tiles of rows, a tile to a thread, so that what the
+  // body makes stays in that core's cache; few rows instead go through once with the pool as runner.
+  template <class Body>
+  void over_rows(int rows, const Body& body);
+  // c (m, n) = init + a (m, k) packed^T; by rows or by columns, as the runner's threads allow.
+  template <class Runner>
+  void linear(Runner& runner, int m, int n, int k, const float* a, const float* packed,
+              const float* init, int init_row, float* c);
+  template <class Runner>
+  void norm(Runner& runner, int rows, const float* x, size_t weight_offset, float* out,
+            float* rstd);
   // dw (n, k) += dy (m, n)^T x (m, k)
   void linear_weight(int m, int n, int k, const float* dy, const float* x, float* dw);
 
@@ -135,9 +148,56 @@ class Decoder {
   Buffer rotary_;  // (positions, D): cosines, sines
   int rotary_rows_ = 0;
 
-  Buffer hidden_, d_hidden_, product_, d_product_, d_attention_, d_qkv_;
+  Buffer hidden_, d_hidden_, product_, d_attention_, d_qkv_;  // (N, ...) of a backward pass
+  std::vector<Buffer> tile_hidden_, tile_product_;            // one per thread, of a tile of rows
   std::vector<Buffer> attention_scratch_;  // one per thread
   std::vector<Buffer> packing_;            // one per thread, for weight gradients
 };
+
+constexpr int kRowTile = 112;  // rows that go through a layer's matrices together; 8 register tiles
+constexpr int kRegisterRows = 14;
+
+template <class Body>
+void Decoder::over_rows(int rows, const Body& body) {
+  if (rows < kRegisterRows * 2 * pool.threads()) return body(pool, 0, rows);
+  // Even tiles, at least one per thread.
+  const int wanted = (rows + kRowTile - 1) / kRowTile;
+  const int tiles = wanted < pool.threads() ? pool.threads() : wanted;
+  const int grains = (rows + kRegisterRows - 1) / kRegisterRows;
+  pool.run(tiles, [&](int tile, int worker) {
+    OneThread runner(worker);
+    const int first = int(int64_t(grains) * tile / tiles) * kRegisterRows;
+    const int last = int(int64_t(grains) * (tile + 1) / tiles) * kRegisterRows;
+    body(runner, first, (last < rows ? last : rows) - first);
+  });
+}
+
+template <class Runner>
+void Decoder::linear(Runner& runner, int m, int n, int k, const float* a, const float* packed,
+                     const float* init, int init_row, float* c) {
+  const auto part = [&](int row, int rows, int column, int columns) {
+    const float* start = init == nullptr ? nullptr : init + size_t(row) * init_row + column;
+    kernels.matmul({rows, columns, k, a + size_t(row) * k, k, packed + size_t(column) * k, kPanel,
+                    ptrdiff_t(kPanel) * k, start, init_row, c + size_t(row) * n + column, n});
+  };
+  if (m >= n) {
+    runner.run_ranges(m, kRegisterRows,
+                      [&](int first, int last, int) { part(first, last - first, 0, n); });
+  } else {
+    runner.run_ranges(n, 2 * kPanel,
+                      [&](int first, int last, int) { part(0, m, first, last - first); });
+  }
+}
+
+template <class Runner>
+void Decoder::norm(Runner& runner, int rows, const float* x, size_t weight_offset, float* out,
+                   float* rstd) {
+  const int C = config.width;
+  runner.run_ranges(rows, 8, [&](int first, int last, int) {
+    kernels.rms_norm(last - first, C, x + size_t(first) * C, weight(weight_offset),
+                     float(config.norm_epsilon), out + size_t(first) * C,
+                     rstd == nullptr ? nullptr : rstd + first);
+  });
+}
 
 }  // namespace masksearch

@@ -37,17 +37,25 @@ void Decoder::linear_weight(int m, int n, int k, const float* dy, const float* x
   });
 }
 
-void Decoder::norm_backward(int rows, const float* dh, const float* x, size_t weight_offset,
-                            const float* rstd, float* dx) {
-  const int C = config.width;
-  pool.run_ranges(C, 16, [&](int first, int last, int) {
-    kernels.rms_norm_weight(rows, C, dh, x, rstd, gradient(weight_offset), first, last);
+void Decoder::norm_weight_backward(int rows, const float* dh, const float* x,
+                                   size_t weight_offset, const float* rstd) {
+  pool.run_ranges(config.width, 16, [&](int first, int last, int) {
+    kernels.rms_norm_weight(rows, config.width, dh, x, rstd, gradient(weight_offset), first, last);
   });
-  pool.run_ranges(rows, 32, [&](int first, int last, int) {
-    const size_t at = size_t(first) * C;
-    kernels.rms_norm_backward(last - first, C, dh + at, x + at, weight(weight_offset), rstd + first,
-                              dx + at);
-  });
+}
+
+void Decoder::norm_rows_backward(int first, int rows, const float* dh, const float* x,
+                                 size_t weight_offset, const float* rstd, float* dx) {
+  const size_t at = size_t(first) * config.width;
+  kernels.rms_norm_backward(rows, config.width, dh + at, x + at, weight(weight_offset),
+                            rstd + first, dx + at);
+}
+
+void Decoder::norm_again(int first, int rows, const float* x, size_t weight_offset,
+                         const float* rstd) {
+  const size_t at = size_t(first) * config.width;
+  kernels.rms_norm_again(rows, config.width, x + at, weight(weight_offset), rstd + first,
+                         hidden_.data() + at);
 }
 
 void Decoder::attend_backward(const Rows& rows, const LayerActivations& a, const KeyValues* cache,
@@ -98,42 +106,59 @@ void Decoder::attend_backward(const Rows& rows, const LayerActivations& a, const
 
 void Decoder::layer_backward(int layer, const Rows& rows, const LayerActivations& a,
                              const KeyValues* cache, float* dx) {
+  feed_forward_backward(layer, rows, a, dx);
+  attention_block_backward(layer, rows, a, cache, dx);
+}
+
+void Decoder::feed_forward_backward(int layer, const Rows& rows, const LayerActivations& a,
+                                    float* dx) {
   const LayerLayout& at = layout.layers[layer];
   const PackedLayer& packed = packed_[layer];
-  const int n = rows.count;
+  const int N = rows.count;
   const int C = config.width;
   const int F = config.feed_forward_width;
-  const auto normed_again = [&](const float* x, size_t weight_offset, const float* rstd) {
-    pool.run_ranges(n, 32, [&](int first, int last, int) {
-      kernels.rms_norm_again(last - first, C, x + size_t(first) * C, weight(weight_offset),
-                             rstd + first, hidden_.data() + size_t(first) * C);
-    });
-  };
-
-  linear(n, F, C, dx, packed.down_back.data(), nullptr, 0, d_product_.data());
-  pool.run_ranges(n, 32, [&](int first, int last, int) {
-    const size_t row = size_t(first) * F;
-    kernels.swiglu_backward(last - first, F, d_product_.data() + row, a.gate_up + 2 * row,
-                            product_.data() + row);
+  over_rows(N, [&](auto& runner, int first, int n) {
+    float* d_product = tile_product_[runner.worker()].data();
+    float* gate_up = a.gate_up + size_t(first) * 2 * F;
+    linear(runner, n, F, C, dx + size_t(first) * C, packed.down_back.data(), nullptr, 0, d_product);
+    kernels.swiglu_backward(n, F, d_product, gate_up, product_.data() + size_t(first) * F);
+    linear(runner, n, C, 2 * F, gate_up, packed.gate_up_back.data(), nullptr, 0,
+           d_hidden_.data() + size_t(first) * C);
+    norm_again(first, n, a.x_mid, at.post_norm, a.rstd_post);
   });
-  linear_weight(n, C, F, dx, product_.data(), gradient(at.down));
-  normed_again(a.x_mid, at.post_norm, a.rstd_post);
-  linear_weight(n, 2 * F, C, a.gate_up, hidden_.data(), gradient(at.gate_up));
-  linear(n, C, 2 * F, a.gate_up, packed.gate_up_back.data(), nullptr, 0, d_hidden_.data());
-  norm_backward(n, d_hidden_.data(), a.x_mid, at.post_norm, a.rstd_post, dx);
+  linear_weight(N, C, F, dx, product_.data(), gradient(at.down));
+  linear_weight(N, 2 * F, C, a.gate_up, hidden_.data(), gradient(at.gate_up));
+  norm_weight_backward(N, d_hidden_.data(), a.x_mid, at.post_norm, a.rstd_post);
+  over_rows(N, [&](auto&, int first, int n) {
+    norm_rows_backward(first, n, d_hidden_.data(), a.x_mid, at.post_norm, a.rstd_post, dx);
+  });
+}
 
-  linear(n, attention_width(), C, dx, packed.output_back.data(), nullptr, 0, d_attention_.data());
-  linear_weight(n, C, attention_width(), dx, a.attention, gradient(at.output));
+void Decoder::attention_block_backward(int layer, const Rows& rows, const LayerActivations& a,
+                                       const KeyValues* cache, float* dx) {
+  const LayerLayout& at = layout.layers[layer];
+  const PackedLayer& packed = packed_[layer];
+  const int N = rows.count;
+  const int C = config.width;
+  over_rows(N, [&](auto& runner, int first, int n) {
+    linear(runner, n, attention_width(), C, dx + size_t(first) * C, packed.output_back.data(),
+           nullptr, 0, d_attention_.data() + size_t(first) * attention_width());
+  });
+  linear_weight(N, C, attention_width(), dx, a.attention, gradient(at.output));
   attend_backward(rows, a, cache, d_attention_.data(), d_qkv_.data());
-  rotate(rows, d_qkv_.data(), -1);
+  over_rows(N, [&](auto& runner, int first, int n) {
+    rotate(first, n, rows, d_qkv_.data(), -1);
+    linear(runner, n, C, qkv_width(), d_qkv_.data() + size_t(first) * qkv_width(),
+           packed.qkv_back.data(), nullptr, 0, d_hidden_.data() + size_t(first) * C);
+    norm_again(first, n, a.x, at.input_norm, a.rstd_in);
+    norm_rows_backward(first, n, d_hidden_.data(), a.x, at.input_norm, a.rstd_in, dx);
+  });
   if (config.attention_bias)
     pool.run_ranges(qkv_width(), 16, [&](int first, int last, int) {
-      kernels.column_sums(n, d_qkv_.data(), qkv_width(), gradient(at.qkv_bias), first, last);
+      kernels.column_sums(N, d_qkv_.data(), qkv_width(), gradient(at.qkv_bias), first, last);
     });
-  normed_again(a.x, at.input_norm, a.rstd_in);
-  linear_weight(n, qkv_width(), C, d_qkv_.data(), hidden_.data(), gradient(at.qkv));
-  linear(n, C, qkv_width(), d_qkv_.data(), packed.qkv_back.data(), nullptr, 0, d_hidden_.data());
-  norm_backward(n, d_hidden_.data(), a.x, at.input_norm, a.rstd_in, dx);
+  linear_weight(N, qkv_width(), C, d_qkv_.data(), hidden_.data(), gradient(at.qkv));
+  norm_weight_backward(N, d_hidden_.data(), a.x, at.input_norm, a.rstd_in);
 }
 
 // Each thread owns a range of the vocabulary and adds its tokens in order.
@@ -153,14 +178,15 @@ void Decoder::embed_backward(const Rows& rows, const float* dx) {
 
 void Decoder::logits_backward(int rows, const float* d_logits, const float* h, float* dh) {
   linear_weight(rows, config.vocabulary_size, config.width, d_logits, h, gradient(layout.head));
-  linear(rows, config.width, config.vocabulary_size, d_logits, packed_head_back_.data(), nullptr, 0,
-         dh);
+  linear(pool, rows, config.width, config.vocabulary_size, d_logits, packed_head_back_.data(),
+         nullptr, 0, dh);
 }
 
 void Decoder::final_norm_backward(int rows, const float* dh, const float* x, const float* rstd,
                                   float* dx) {
   std::fill_n(dx, size_t(rows) * config.width, 0.0f);
-  norm_backward(rows, dh, x, layout.final_norm, rstd, dx);
+  norm_weight_backward(rows, dh, x, layout.final_norm, rstd);
+  norm_rows_backward(0, rows, dh, x, layout.final_norm, rstd, dx);
 }
 
 }  // namespace masksearch

@@ -38,13 +38,16 @@ class ThreadPool {
   template <class Body>
   void run_ranges(int count, int grain, const Body& body) {
     const int grains = (count + grain - 1) / grain;
-    const int pieces = grains < threads() * 2 ? grains : threads() * 2;
+    const int wanted = workers_.empty() ? 1 : threads() * 2;
+    const int pieces = grains < wanted ? grains : wanted;
     run(pieces, [&](int piece, int worker) {
       const int first = int(int64_t(grains) * piece / pieces) * grain;
       const int last = int(int64_t(grains) * (piece + 1) / pieces) * grain;
       body(first, last < count ? last : count, worker);
     });
   }
+
+  int worker() const { return 0; }
 
  private:
   using Call = void (*)(const void* body, int task, int worker);
@@ -69,6 +72,21 @@ class ThreadPool {
   std::condition_variable wake_;
   std::condition_variable done_;
   std::vector<std::thread> workers_;
+};
+
+// Stands in for a pool inside a task: everything on the thread that is there.
+class OneThread {
+ public:
+  explicit OneThread(int worker) : worker_(worker) {}
+
+  template <class Body>
+  void run_ranges(int count, int, const Body& body) {
+    if (count > 0) body(0, count, worker_);
+  }
+  int worker() const { return worker_; }
+
+ private:
+  int worker_;
 };
 
 }  // namespace masksearch

@@ -1,5 +1,4 @@
-    constexpr int depth = Transposed ? kDepthTransposed : kDepth;
-    for (int k = 0; k < g.k || k == 0; k += depth) {// Matrix products: register tiles of rows x 16-lane columns, blocked for the caches. Blocks of the
+// Matrix products: register tiles of rows x 16-lane columns, blocked for the caches. Blocks of the
 // summed index continue the chain from memory, so no blocking changes a result.
 
 #if defined(__AVX512F__)
@@ -122,7 +121,7 @@ TileFunction pick_tile(int rows, int vectors) {
   return pick_tile<Transposed, 1>(rows);
 }
 
-// Columns j.. of one block of rows: computes one tile, returns the number of columns.
+// Columns j.. of `rows` rows from row i on: computes one tile and returns its number of columns.
 template <bool Transposed>
 int columns_at(const MatMul& g, int j, int i, int rows, int wide, const float* a, ptrdiff_t a_row) {
   const int left = (g.n - j + 15) / 16;
@@ -145,12 +144,13 @@ int columns_at(const MatMul& g, int j, int i, int rows, int wide, const float* a
   return columns;
 }
 
-// Rows [first, last) of row block `block` of `blocks`, as even as possible.
+// First row of block `block` when m rows are split into `blocks` as evenly as can be.
 inline int block_start(int m, int block, int blocks) { return int(int64_t(m) * block / blocks); }
+inline int row_blocks(int m) { return (m + kTileRows - 1) / kTileRows; }
 
 // A part of the product that fits the caches: a panel of b stays in L1 while rows of a stream.
-void rows_block(const MatMul& g) {
-  const int blocks = (g.m + kTileRows - 1) / kTileRows;
+void product_of_rows(const MatMul& g) {
+  const int blocks = row_blocks(g.m);
   const int wide = blocks == 1 ? wide_vectors(g.m) : kTileVectors;
   for (int j = 0; j < g.n;) {
     int columns = 0;
@@ -164,15 +164,15 @@ void rows_block(const MatMul& g) {
 }
 
 // The same for a transposed: a block of its columns is copied next to each other, since rows of a
-// that are a power of two apart would share a few cache sets, and stays in L1 while panels stream.
-void columns_block(const MatMul& g) {
-  float copy[kDepthTransposed * 16];
-  const int blocks = (g.m + kTileRows - 1) / kTileRows;
+// that are a power of two apart share a few cache sets, and stays in L1 while panels of b stream.
+void product_of_columns(const MatMul& g) {
+  alignas(64) float copy[kDepthTransposed * 16];
+  const int blocks = row_blocks(g.m);
+  const bool copied = g.n > 2 * kPanel;
   for (int block = 0; block < blocks; block++) {
     const int i = block_start(g.m, block, blocks);
     const int rows = block_start(g.m, block + 1, blocks) - i;
     const float* from = g.a + i;
-    const bool copied = g.n > 2 * kPanel;
     if (copied)
       for (int k = 0; k < g.k; k++) {
         __builtin_prefetch(from + (k + 16) * g.a_row);
@@ -185,9 +185,11 @@ void columns_block(const MatMul& g) {
 }
 
 template <bool Transposed>
-void matmul_any(const MatMul& g) {
+void blocked_product(const MatMul& g) {
+  constexpr int depth = Transposed ? kDepthTransposed : kDepth;
   for (int i = 0; i < g.m; i += kRowsInCache) {
-    for (int k = 0; k < g.k || k == 0; k += kDepth) {
+    int k = 0;
+    do {
       MatMul block = g;
       block.m = g.m - i < kRowsInCache ? g.m - i : kRowsInCache;
       block.k = g.k - k < depth ? g.k - k : depth;
@@ -201,16 +203,17 @@ void matmul_any(const MatMul& g) {
         block.init += i * g.init_row;
       }
       if (Transposed) {
-        columns_block(block);
+        product_of_columns(block);
       } else {
-        rows_block(block);
+        product_of_rows(block);
       }
-    }
+      k += depth;
+    } while (k < g.k);
   }
 }
 
-void matmul(const MatMul& g) { matmul_any<false>(g); }
-void matmul_transposed(const MatMul& g) { matmul_any<true>(g); }
+void matmul(const MatMul& g) { blocked_product<false>(g); }
+void matmul_transposed(const MatMul& g) { blocked_product<true>(g); }
 
 void pack_transposed(int n, int k, const float* w, float* packed, int first, int last) {
   for (int panel = first; panel < last; panel++) {
