@@ -169,6 +169,6 @@ describe('evidence', () => {
       return fact.statements.some(({ documentId }) => top.includes(documentId));
     });
     expect(sampled.length).toBeGreaterThan(200);
-    expect(found.length / sampled.length).toBeGreaterThan(0.85);
+    expect(found.length / sampled.length).toBeGreaterThan(0.9);
   });
 });
