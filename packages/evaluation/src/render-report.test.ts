@@ -122,7 +122,10 @@ describe('renderReport', () => {
       'span',
     ]) {
       const opened = page.match(new RegExp(`<${tag}[\\s>]`, 'g'))?.length ?? 0;
-      expect([tag, page.match(new RegExp(`</${tag}\\s*>`, 'g'))?.length ?? 0]).toEqual([tag, opened]);
+      expect([tag, page.match(new RegExp(`</${tag}\\s*>`, 'g'))?.length ?? 0]).toEqual([
+        tag,
+        opened,
+      ]);
     }
   });
 

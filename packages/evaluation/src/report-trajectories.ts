@@ -25,9 +25,7 @@ export function trajectoryCards(trajectories: readonly ReportTrajectory[]): Html
 
 function card(trajectory: ReportTrajectory, isOpen: boolean): Html {
   const { stage, task, messages, answer, verdict, reward } = trajectory;
-  const verdictTag = verdict.accepted
-    ? html`<span class="tag right">accepted</span>`
-    : html`<span class="tag wrong">${verdict.reason}</span>`;
+  const verdictClass = verdict.accepted ? 'tag right' : 'tag wrong';
   const rewardLine =
     reward === undefined
       ? html``
@@ -36,7 +34,8 @@ function card(trajectory: ReportTrajectory, isOpen: boolean): Html {
   return html`<details class="trajectory" ${isOpen ? ' open' : ''}>
     <summary>
       <span class="tag">${stage}</span><span class="tag">${task.group}</span>
-      <span class="asked">${askedText(task)}</span>${verdictTag}
+      <span class="asked">${askedText(task)}</span
+      ><span class="${verdictClass}">${verdict.reason}</span>
     </summary>
     <div class="messages">
       ${messages.map(messageBlock)}
