@@ -1,6 +1,12 @@
 // The 21 flaws of the method's published data generator, each shown absent here.
 import { describe, expect, it } from 'vitest';
-import { InputError, MASK_MARKER, RandomStream, TimeoutError } from '@masksearch/core';
+import {
+  CancelledError,
+  InputError,
+  MASK_MARKER,
+  RandomStream,
+  TimeoutError,
+} from '@masksearch/core';
 import type { Span } from '@masksearch/core';
 import type { SearchTool } from '@masksearch/search';
 import { resolveRampConfig } from './config.ts';
@@ -301,6 +307,15 @@ describe('the settings of a run', () => {
     expect(() => resolveRampConfig({ minWords: 9, maxWords: 3 })).toThrow('minWords <= maxWords');
     // @ts-expect-error: a key of a later version
     expect(() => resolveRampConfig({ perplexity: true })).toThrow('perplexity');
+  });
+
+  it('include a signal that stops the run between passages', async () => {
+    const controller = new AbortController();
+    const options = await optionsOver(corpus, {}, { signal: controller.signal });
+    const tasks = makeTasks(options);
+    expect((await tasks.next()).done).toBe(false);
+    controller.abort();
+    await expect(collect(options)).rejects.toThrow(CancelledError);
   });
 
   it('may let a paragraph start with a mask', async () => {

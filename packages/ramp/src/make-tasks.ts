@@ -1,6 +1,6 @@
 // The task maker: documents in, RAMP tasks out, and a reason for every passage that gave none.
 import { createHash } from 'node:crypto';
-import { RandomStream, TimeoutError } from '@masksearch/core';
+import { CancelledError, RandomStream, TimeoutError } from '@masksearch/core';
 import type { Document, MaskTask, Passage, Span } from '@masksearch/core';
 import type { SearchTool } from '@masksearch/search';
 import type { RampConfig } from './config.ts';
@@ -56,7 +56,7 @@ export type TaskOutcome = { readonly task: MaskTask } | Rejection;
  * first. All draws are keyed by (seed, document, passage, k): no task depends on what else is made.
  *
  * @throws {InputError} an annotation's text is not at its offsets. Errors of the search tool pass through,
- *   but for time-outs, which reject the passage.
+ *   but for time-outs, which reject the passage. @throws {CancelledError} when `signal` fires.
  */
 export async function* makeTasks(options: MakeTasksOptions): AsyncGenerator<TaskOutcome> {
   const seen = new Set<string>();
@@ -64,7 +64,8 @@ export async function* makeTasks(options: MakeTasksOptions): AsyncGenerator<Task
     const passages = await options.passagesOf(document);
     const sourceIds = passages.map(({ id }) => id);
     for (const passage of passages) {
-      options.signal?.throwIfAborted();
+      if (options.signal?.aborted)
+        throw new CancelledError('makeTasks: cancelled.', options.signal.reason);
       const maker = new PassageTasks(options, document, passage, sourceIds);
       const outcome = isDuplicate(seen, passage) ? 'duplicate' : await maker.make();
       if (typeof outcome === 'string') {
