@@ -61,7 +61,7 @@ function collectChanged(
   };
 }
 
-describe('dapo', () => {
+describe('dapo', { timeout: 30_000 }, () => {
   test('learns to search and then to answer from what it read', async () => {
     const model = new BigramModel(GAME_VOCABULARY);
     const config = { ...CONFIG, steps: 60, samplesPerTask: 16, groupsPerStep: 8, seed: 2 };

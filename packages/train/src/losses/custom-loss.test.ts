@@ -25,7 +25,7 @@ async function gradientOf(loss: TokenLoss): Promise<{ loss: number; gradient: Fl
   return { loss: result.loss, gradient: (await model.gradients())[0]?.data ?? new Float32Array() };
 }
 
-describe('customLoss', () => {
+describe('customLoss', { timeout: 30_000 }, () => {
   test('dapoLoss in tfjs, chunk by chunk, trains like the built-in loss', async () => {
     const clip = { low: 0.05, high: 0.1 };
     const at = (values: Float32Array, positions: Int32Array) =>

@@ -40,7 +40,7 @@ function tensorsOf(tokens: readonly ReferenceToken[]) {
   };
 }
 
-describe('dapoLoss', () => {
+describe('dapoLoss', { timeout: 30_000 }, () => {
   // Value of the objective at clip 0.2/0.28; the loss is its negative.
   test.each([
     [+1, 1.25, 1.25],

@@ -22,7 +22,7 @@ function inputsOf(rows: readonly (readonly ReferenceToken[])[]) {
   };
 }
 
-describe('grpoLoss', () => {
+describe('grpoLoss', { timeout: 30_000 }, () => {
   test('two samples of 10 and 100 tokens: a token weighs 1/20 and 1/200', () => {
     const row = (length: number) =>
       Array.from({ length: 100 }, (_, t) => ({

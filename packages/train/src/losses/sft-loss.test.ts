@@ -7,7 +7,7 @@ import { sftLoss } from './sft-loss.ts';
 const logProbs = tensor1d([-9, -1, -2, -3, Number.NaN]);
 const lossMask = tensor1d([false, true, true, true, false], 'bool');
 
-describe('sftLoss', () => {
+describe('sftLoss', { timeout: 30_000 }, () => {
   test('is the mean negative log-probability of masked-in tokens', () => {
     expect(sftLoss({ logProbs, lossMask }).dataSync()[0]).toBeCloseTo(2, 6);
   });
@@ -29,7 +29,7 @@ describe('sftLoss', () => {
   });
 });
 
-describe('entropyBonus', () => {
+describe('entropyBonus', { timeout: 30_000 }, () => {
   test('lowers the loss by coefficient times mean entropy', () => {
     const entropies = tensor1d([5, 1, 2, 3, Number.NaN]);
     const bonus = entropyBonus({ entropies, lossMask, coefficient: 0.1 });

@@ -29,7 +29,7 @@ function traceOf(path: string): unknown {
 describe.each<[string, TinyRun]>([
   ['sft', tinySft],
   ['dapo', tinyDapo],
-])('%s', (kind, run) => {
+])('%s', { timeout: 120_000 }, (kind, run) => {
   test('dies at any file-system call and resumes to the same weights, metrics and files', async () => {
     const whole = join(folder, 'whole');
     const steps = 2;
@@ -58,7 +58,7 @@ describe.each<[string, TinyRun]>([
     expect(kills).toBeGreaterThanOrEqual(3);
     expect(await run(path, steps)).toEqual(weights);
     expect(traceOf(path)).toEqual(traceOf(join(folder, 'whole')));
-  }, 60_000);
+  });
 });
 
 /** True when the child was killed, false when it had finished before. */

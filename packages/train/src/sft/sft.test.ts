@@ -54,7 +54,7 @@ async function weightsOf(model: BigramModel): Promise<Float32Array> {
   return (await model.weights())[0]?.data ?? new Float32Array();
 }
 
-describe('sft', () => {
+describe('sft', { timeout: 30_000 }, () => {
   test('learns what follows what', async () => {
     const model = new BigramModel(V);
     const result = await sft(
