@@ -30,18 +30,21 @@ export function lineChart({ title, xLabel, series }: LineChart): Html {
   const drawn = series.map(({ name, points }) => ({ name, points: thinned(finite(points)) }));
   const all = drawn.flatMap(({ points }) => points);
   if (all.length === 0) return html``;
-  const x = axis(
-    all.map(([value]) => value),
-    MARGIN.left,
-    WIDTH - MARGIN.right,
-    5,
-  );
-  const y = axis(
-    all.map(([, value]) => value),
-    HEIGHT - MARGIN.bottom,
-    MARGIN.top,
-    4,
-  );
+  const x = axis({
+    values: all.map(([value]) => value),
+    from: MARGIN.left,
+    to: WIDTH - MARGIN.right,
+    count: 5,
+    // Steps are whole numbers.
+    leastStep: 1,
+  });
+  const y = axis({
+    values: all.map(([, value]) => value),
+    from: HEIGHT - MARGIN.bottom,
+    to: MARGIN.top,
+    count: 4,
+    leastStep: 0,
+  });
   const lines = drawn.map(({ points }, s) => {
     const smooth = points.length >= SMOOTH_FROM ? smoothed(points) : null;
     return [
@@ -63,10 +66,20 @@ interface Axis {
   readonly place: (value: number) => number;
 }
 
-function axis(values: readonly number[], from: number, to: number, count: number): Axis {
+interface AxisRequest {
+  readonly values: readonly number[];
+  /** Where the smallest and the largest value are drawn. */
+  readonly from: number;
+  readonly to: number;
+  /** About as many ticks. */
+  readonly count: number;
+  readonly leastStep: number;
+}
+
+function axis({ values, from, to, count, leastStep }: AxisRequest): Axis {
   const low = values.reduce((a, b) => Math.min(a, b));
   const high = values.reduce((a, b) => Math.max(a, b));
-  const ticks = niceTicks(low, high, count);
+  const ticks = niceTicks(low, high, count, leastStep);
   const start = Math.min(low, ticks[0] ?? low);
   const end = Math.max(high, ticks.at(-1) ?? high);
   const scale = (to - from) / (end - start || 1);

@@ -190,8 +190,13 @@ describe('ticks', () => {
     [0.011, 0.019, 4, [0.01, 0.012, 0.014, 0.016, 0.018, 0.02]],
     [-1, 1, 2, [-1, 0, 1]],
     [5, 5, 2, [0, 5, 10]],
+    [0, 0, 2, [0, 0.5, 1]],
   ])('niceTicks(%d, %d, %i)', (low, high, count, ticks) => {
     expect(niceTicks(low, high, count)).toEqual(ticks);
+  });
+
+  test('niceTicks keeps to whole steps', () => {
+    expect(niceTicks(1, 3, 5, 1)).toEqual([1, 2, 3]);
   });
 
   test.each([

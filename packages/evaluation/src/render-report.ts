@@ -107,10 +107,11 @@ function lastControl(
 }
 
 function changeText(change: number): Html {
-  const sign = change >= 0 ? '+' : '−';
-  return html` <span class="${change >= 0 ? 'up' : 'down'}"
-    >${sign}${Math.abs(change).toFixed(2)}</span
-  >`;
+  const size = Math.abs(change).toFixed(2);
+  if (Number(size) === 0) return html` ±0.00`;
+  return change > 0
+    ? html` <span class="up">+${size}</span>`
+    : html` <span class="down">−${size}</span>`;
 }
 
 function card(label: string, value: string, detail: Html): Html {

@@ -1,12 +1,17 @@
 // Round numbers for axes.
 
-/** About `count` round numbers that span low..high: steps of 1, 2 or 5 times a power of ten. */
-export function niceTicks(low: number, high: number, count: number): number[] {
+/**
+ * About `count` round numbers that span low..high: steps of 1, 2 or 5 times a power of ten, but no
+ * smaller than `leastStep`.
+ */
+export function niceTicks(low: number, high: number, count: number, leastStep = 0): number[] {
   if (low === high) {
-    const margin = low === 0 ? 1 : Math.abs(low) * 0.5;
-    return niceTicks(low - margin, high + margin, count);
+    const margin = Math.max(leastStep, Math.abs(low) * 0.5);
+    return low === 0
+      ? niceTicks(0, 1, count)
+      : niceTicks(low - margin, high + margin, count, leastStep);
   }
-  const rough = (high - low) / count;
+  const rough = Math.max((high - low) / count, leastStep);
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = ([1, 2, 5, 10].find((factor) => factor * power >= rough) ?? 10) * power;
   const first = Math.floor(low / step + 1e-9);
