@@ -99,6 +99,27 @@ describe('dapo', { timeout: 30_000 }, () => {
     await expect(dapo(optionsFor(model, { collect, config: tolerant }))).resolves.toBeDefined();
   });
 
+  test('notices log-probabilities of another temperature as soon as the policy is not uniform', async () => {
+    const model = new BigramModel(GAME_VOCABULARY);
+    const temperature = 0.5;
+    const collect = collectChanged(model, (sample) => ({
+      ...sample,
+      logProbs: sample.logProbs.map((_, t) => {
+        if (sample.mask[t] !== 1) return 0;
+        const scaled = model.logProbsAfter(sample.ids[t - 1] as number).map((l) => l / temperature);
+        const total = scaled.reduce((sum, l) => sum + Math.exp(l), 0);
+        return Math.min((scaled[sample.ids[t] as number] as number) - Math.log(total), 0);
+      }),
+    }));
+    const rows: MetricsRow[] = [];
+    const config = { ...CONFIG, maximumLagSteps: 0 };
+    const onStep = (row: MetricsRow): void => void rows.push(row);
+    await expect(dapo(optionsFor(model, { collect, config, onStep }))).rejects.toThrow(
+      /sampler and trainer disagree \(temperature/,
+    );
+    expect(rows.length).toBeGreaterThanOrEqual(1);
+  });
+
   test('does not depend on the order in which samples are finished', async () => {
     const inOrder = new BigramModel(GAME_VOCABULARY);
     await dapo(optionsFor(inOrder));
