@@ -71,34 +71,42 @@ void print(const std::string& name, double floor, double measured, double ratio,
   std::fflush(stdout);
 }
 
-// Best of repeated runs within the time given, in seconds per run.
-template <class Body>
-double best_time(double seconds, const Body& body) {
-  body();
-  double best = 1e30;
-  const double end = now() + seconds;
-  do {
-    const double start = now();
-    body();
-    best = std::min(best, now() - start);
-  } while (now() < end);
-  return best;
+struct Timing {
+  double seconds;  // median of one run
+  double peak;     // median operations per second of the bursts between the runs
+};
+
+double median(std::vector<double> values) {
+  std::nth_element(values.begin(), values.begin() + values.size() / 2, values.end());
+  return values[values.size() / 2];
 }
 
 // Floating-point operations per second of `threads` threads at once.
-double measure_peak(int threads, double seconds) {
+double peak_burst(int threads) {
+  constexpr int64_t kRounds = 2000000;  // some milliseconds
   const Kernels& kernels = default_kernels();
-  double rate = 0;
-  const double time = best_time(seconds, [&] {
-    std::vector<std::thread> others;
-    double operations = 0;
-    for (int i = 1; i < threads; i++)
-      others.emplace_back([&] { kernels.peak(1000000); });
-    operations = kernels.peak(1000000) * threads;
-    for (std::thread& other : others) other.join();
-    rate = operations;
-  });
-  return rate / time;
+  const double start = now();
+  std::vector<std::thread> others;
+  for (int i = 1; i < threads; i++) others.emplace_back([&] { kernels.peak(kRounds); });
+  const double operations = kernels.peak(kRounds) * threads;
+  for (std::thread& other : others) other.join();
+  return operations / (now() - start);
+}
+
+// Runs body for `seconds`, at least three times, with a burst of the peak loop before each run, so
+// that both see the same machine.
+template <class Body>
+Timing measure(const Options& o, const Body& body) {
+  body();
+  std::vector<double> seconds, peaks;
+  const double end = now() + o.seconds;
+  do {
+    peaks.push_back(peak_burst(o.threads));
+    const double start = now();
+    body();
+    seconds.push_back(now() - start);
+  } while (seconds.size() < 3 || now() < end);
+  return {median(seconds), median(peaks)};
 }
 
 struct Work {
@@ -123,7 +131,7 @@ void fill_weights(Model* model) {
     }
 }
 
-void bench_training(const Options& o, Model* model, double peak, int length, int sequences) {
+void bench_training(const Options& o, Model* model, int length, int sequences) {
   std::vector<int32_t> tokens, offsets{0};
   std::vector<uint8_t> mask;
   for (int s = 0; s < sequences; s++) {
@@ -137,12 +145,12 @@ void bench_training(const Options& o, Model* model, double peak, int length, int
   std::vector<float> log_probs(tokens.size()), entropies(tokens.size());
   TokenLoss loss{LossKind::cross_entropy};
   loss.scale = 1.0 / double(tokens.size());
-  const double accumulate = best_time(o.seconds, [&] {
+  const Timing accumulate = measure(o, [&] {
     model->accumulate(batch, loss, log_probs.data(), entropies.data());
     model->step({1e-6});
   });
-  const double score =
-      best_time(o.seconds, [&] { model->score(batch, log_probs.data(), entropies.data()); });
+  const Timing score =
+      measure(o, [&] { model->score(batch, log_probs.data(), entropies.data()); });
   // Causal pairs only; the backward pass does twice the forward's work, 2.5 times for attention,
   // whose scores are computed again.
   const Work work = work_of(o.config);
@@ -152,17 +160,19 @@ void bench_training(const Options& o, Model* model, double peak, int length, int
   const double n = double(tokens.size());
   const std::string shape = o.model + " " + std::to_string(sequences) + "x" +
                             std::to_string(length) + " " + std::to_string(o.threads) + "t";
-  print("train " + shape, peak / training, n / accumulate, n / accumulate * training / peak,
-        "tokens/s");
-  print("score " + shape, peak / forward, n / score, n / score * forward / peak, "tokens/s");
+  print("train " + shape, accumulate.peak / training, n / accumulate.seconds,
+        n / accumulate.seconds * training / accumulate.peak, "tokens/s");
+  print("score " + shape, score.peak / forward, n / score.seconds,
+        n / score.seconds * forward / score.peak, "tokens/s");
 }
 
-void bench_decoding(const Options& o, Model* model, double peak, int sequences) {
+void bench_decoding(const Options& o, Model* model, int sequences) {
   constexpr int kPrompt = 128;
   const int steps = 128;
-  double best = 1e30;
-  const double end = now() + 2 * o.seconds;
+  std::vector<double> seconds, peaks;
+  const double end = now() + o.seconds;
   do {
+    peaks.push_back(peak_burst(o.threads));
     Sampler sampler(*model, sequences, kPrompt + steps + 8);
     std::vector<int32_t> prompt(kPrompt, 5);
     for (int s = 0; s < sequences; s++) {
@@ -174,30 +184,31 @@ void bench_decoding(const Options& o, Model* model, double peak, int sequences) 
     sampler.step(&finished);  // reads the prompts
     const double start = now();
     for (int step = 0; step < steps; step++) sampler.step(&finished);
-    best = std::min(best, now() - start);
-  } while (now() < end);
+    seconds.push_back(now() - start);
+  } while (seconds.size() < 3 || now() < end);
   const Work work = work_of(o.config);
   const double operations = 2 * (work.matrices + work.attention_pair * (kPrompt + steps / 2.0));
-  const double rate = double(sequences) * steps / best;
+  const double peak = median(peaks);
+  const double rate = double(sequences) * steps / median(seconds);
   print("decode " + o.model + " B=" + std::to_string(sequences) + " " + std::to_string(o.threads) +
             "t",
         peak / operations, rate, rate * operations / peak, "tokens/s");
 }
 
 void run(const Options& o) {
-  const double peak = measure_peak(o.threads, o.seconds);
+  const double peak = peak_burst(o.threads);
   print(std::string("peak ") + default_kernels().name + " " + std::to_string(o.threads) + "t",
         peak / 1e9, peak / 1e9, 1, "GFLOP/s");
   Model model(o.config, o.threads);
   fill_weights(&model);
   if (o.only != "decode") {
-    bench_training(o, &model, peak, 256, 16);
-    bench_training(o, &model, peak, 512, 8);
-    bench_training(o, &model, peak, 1000, 4);
+    bench_training(o, &model, 256, 16);
+    bench_training(o, &model, 512, 8);
+    bench_training(o, &model, 1000, 4);
   }
   if (o.only == "train") return;
-  bench_decoding(o, &model, peak, 1);
-  bench_decoding(o, &model, peak, 64);
+  bench_decoding(o, &model, 1);
+  bench_decoding(o, &model, 64);
 }
 
 }  // namespace

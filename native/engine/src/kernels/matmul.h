@@ -144,19 +144,27 @@ int columns_at(const MatMul& g, int j, int i, int rows, int wide, const float* a
   return columns;
 }
 
-// First row of block `block` when m rows are split into `blocks` as evenly as can be.
-inline int block_start(int m, int block, int blocks) { return int(int64_t(m) * block / blocks); }
-inline int row_blocks(int m) { return (m + kTileRows - 1) / kTileRows; }
+// Splits m rows into blocks of at most kTileRows, as evenly as can be.
+struct RowBlocks {
+  int count, size, larger;  // the first `larger` blocks have one row more
+
+  explicit RowBlocks(int m)
+      : count((m + kTileRows - 1) / kTileRows),
+        size(count == 0 ? 0 : m / count),
+        larger(m - size * count) {}
+  int start(int block) const { return block * size + (block < larger ? block : larger); }
+  int rows(int block) const { return size + (block < larger ? 1 : 0); }
+};
 
 // A part of the product that fits the caches: a panel of b stays in L1 while rows of a stream.
 void product_of_rows(const MatMul& g) {
-  const int blocks = row_blocks(g.m);
-  const int wide = blocks == 1 ? wide_vectors(g.m) : kTileVectors;
+  const RowBlocks blocks(g.m);
+  const int wide = blocks.count == 1 ? wide_vectors(g.m) : kTileVectors;
   for (int j = 0; j < g.n;) {
     int columns = 0;
-    for (int block = 0; block < blocks; block++) {
-      const int i = block_start(g.m, block, blocks);
-      const int rows = block_start(g.m, block + 1, blocks) - i;
+    for (int block = 0; block < blocks.count; block++) {
+      const int i = blocks.start(block);
+      const int rows = blocks.rows(block);
       columns = columns_at<false>(g, j, i, rows, wide, g.a + i * g.a_row, g.a_row);
     }
     j += columns;
@@ -167,11 +175,11 @@ void product_of_rows(const MatMul& g) {
 // that are a power of two apart share a few cache sets, and stays in L1 while panels of b stream.
 void product_of_columns(const MatMul& g) {
   alignas(64) float copy[kDepthTransposed * 16];
-  const int blocks = row_blocks(g.m);
+  const RowBlocks blocks(g.m);
   const bool copied = g.n > 2 * kPanel;
-  for (int block = 0; block < blocks; block++) {
-    const int i = block_start(g.m, block, blocks);
-    const int rows = block_start(g.m, block + 1, blocks) - i;
+  for (int block = 0; block < blocks.count; block++) {
+    const int i = blocks.start(block);
+    const int rows = blocks.rows(block);
     const float* from = g.a + i;
     if (copied)
       for (int k = 0; k < g.k; k++) {
