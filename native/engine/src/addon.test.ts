@@ -74,15 +74,18 @@ describe('the addon', () => {
     const binding = loadBinding();
     const { model } = await binding.createModel(config, 1);
     const batch = { tokens: [1, 2], offsets: Int32Array.of(0, 2), lossMask: Uint8Array.of(0, 1) };
-    const calls: readonly (readonly [() => unknown, string])[] = [
-      [() => Reflect.apply(binding.score, undefined, [{}, batch]), 'model handle'],
-      [() => Reflect.apply(binding.score, undefined, []), 'model to be an object'],
-      [() => Reflect.apply(binding.score, undefined, [model, batch]), 'tokens to be an Int32Array'],
-      [() => Reflect.apply(binding.step, undefined, [model, { learningRate: '1' }]), 'a number'],
-      [() => Reflect.apply(binding.readArena, undefined, [model, 'heap', 0, 1]), 'an arena'],
-      [() => Reflect.apply(binding.accumulate, undefined, [model, {}, {}]), 'tokens'],
+    const wrong: readonly (readonly [string, readonly unknown[], string])[] = [
+      ['score', [{}, batch], 'model handle'],
+      ['score', [], 'model to be an object'],
+      ['score', [model, batch], 'tokens to be an Int32Array'],
+      ['step', [model, { learningRate: '1' }], 'a number'],
+      ['readArena', [model, 'heap', 0, 1], 'an arena'],
+      ['accumulate', [model, {}, {}], 'tokens'],
     ];
-    for (const [call, message] of calls) expect(call).toThrow(message);
+    for (const [name, values, message] of wrong) {
+      const call = Reflect.get(binding, name) as (...values: readonly unknown[]) => unknown;
+      expect(() => call(...values)).toThrow(message);
+    }
     await expect(binding.readArena(model, 'weights', 0, 1e12)).rejects.toMatchObject({
       code: 'input',
     });

@@ -10,6 +10,12 @@ const { config, lengths } = baseShape;
 const loss: TokenLoss = { type: 'cross-entropy', scale: 1 };
 
 export function callTests(suite: Suite): void {
+  orderTests(suite);
+  refusalTests(suite);
+  disposalTests(suite);
+}
+
+function orderTests(suite: Suite): void {
   suite.test('calls that are not awaited run in order', async (create) => {
     const weights = randomWeights(config, 71);
     const batch = randomBatch(config, lengths, 72);
@@ -32,6 +38,19 @@ export function callTests(suite: Suite): void {
     expect(model.version).toBe(2);
   });
 
+  suite.test('two models live side by side', async (create) => {
+    const batch = randomBatch(config, lengths, 77);
+    const [a, b] = [randomWeights(config, 78), randomWeights(config, 79)];
+    const first = await create({ config, weights: a });
+    const expected = await first.score(batch);
+    const second = await create({ config, weights: b });
+    const [again, other] = await Promise.all([first.score(batch), second.score(batch)]);
+    expect(again).toEqual(expected);
+    expect(other).not.toEqual(expected);
+  });
+}
+
+function refusalTests(suite: Suite): void {
   suite.test('refuses malformed batches by name', async (create) => {
     const model = await create({ config, weights: randomWeights(config, 73) });
     const batch = randomBatch(config, lengths, 74);
@@ -103,18 +122,9 @@ export function callTests(suite: Suite): void {
     }
     expect(model.version).toBe(0);
   });
+}
 
-  suite.test('two models live side by side', async (create) => {
-    const batch = randomBatch(config, lengths, 77);
-    const [a, b] = [randomWeights(config, 78), randomWeights(config, 79)];
-    const first = await create({ config, weights: a });
-    const expected = await first.score(batch);
-    const second = await create({ config, weights: b });
-    const [again, other] = await Promise.all([first.score(batch), second.score(batch)]);
-    expect(again).toEqual(expected);
-    expect(other).not.toEqual(expected);
-  });
-
+function disposalTests(suite: Suite): void {
   suite.test('a disposed model refuses calls; disposing twice is harmless', async (create) => {
     const model = await create({ config, weights: randomWeights(config, 80) });
     const batch = randomBatch(config, lengths, 81);
@@ -136,12 +146,11 @@ export function callTests(suite: Suite): void {
       const controller = new AbortController();
       const { signal } = controller;
       const turn = sequence.generate({ maxTokens: 1e5, stop: [], temperature: 1, turn: 0, signal });
-      const disposed = model.dispose();
+      await model.dispose();
+      expect(await turn).toMatchObject({ reason: 'cancelled' });
       controller.abort();
       sequence.close();
       await sampler.close();
-      await disposed;
-      expect(await turn).toMatchObject({ reason: 'cancelled' });
     },
   );
 }

@@ -16,6 +16,12 @@ import { baseShape, shapeGrid } from './shapes.ts';
 import type { Suite } from './suite.ts';
 
 export function gradientTests(suite: Suite): void {
+  builtInLossTests(suite);
+  customLossTests(suite);
+  accumulationTests(suite);
+}
+
+function builtInLossTests(suite: Suite): void {
   for (const { name, config, lengths } of shapeGrid) {
     suite.test(
       `loss and gradients of cross-entropy equal the reference: ${name}`,
@@ -55,7 +61,9 @@ export function gradientTests(suite: Suite): void {
     expectClose([actual.loss], [expected.loss], bound, 'loss');
     expectGradients(await model.gradients(), expected.gradients, config, 30);
   });
+}
 
+function customLossTests(suite: Suite): void {
   suite.test(
     'a custom loss with the formula of a built-in one gives its loss and gradients',
     async (create) => {
@@ -100,7 +108,9 @@ export function gradientTests(suite: Suite): void {
       expect(await model.score(batch)).toEqual(before);
     },
   );
+}
 
+function accumulationTests(suite: Suite): void {
   suite.test('eight micro-batches of one add up to one of eight', async (create) => {
     const { config } = baseShape;
     const lengths = [5, 2, 9, 1, 13, 3, 7, 4];

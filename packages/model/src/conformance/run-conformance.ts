@@ -1,10 +1,11 @@
 // The suite that every LanguageModel passes: scores, gradients, optimizer, sampler, calls.
 import { describe } from 'vitest';
 import { callTests } from './call-tests.ts';
+import { drawTests } from './draw-tests.ts';
 import { gradientTests } from './gradient-tests.ts';
 import { optimizerTests } from './optimizer-tests.ts';
-import { samplerTests } from './sampler-tests.ts';
 import { scoreTests } from './score-tests.ts';
+import { turnTests } from './turn-tests.ts';
 import { Suite, type ConformanceOptions } from './suite.ts';
 
 /** Registers the conformance tests of one implementation with vitest. */
@@ -14,7 +15,8 @@ export function runConformance(options: ConformanceOptions): void {
     scoreTests(suite);
     gradientTests(suite);
     optimizerTests(suite);
-    samplerTests(suite);
+    drawTests(suite);
+    turnTests(suite);
     callTests(suite);
     suite.checkSkips();
   });

@@ -29,12 +29,9 @@ export class Suite {
   /** A test that gets a maker of models, which are disposed of after it. */
   test(name: string, run: (create: ConformanceOptions['create']) => Promise<void>): void {
     this.#names.push(name);
-    const skipped = this.#options.skip.find(({ tests }) => tests.includes(name));
-    if (skipped !== undefined) {
-      test.skip(`${name} (skipped: ${skipped.reason})`, () => undefined);
-      return;
-    }
-    test(name, { timeout: TIMEOUT_MS }, async () => {
+    const reason = this.#options.skip.find(({ tests }) => tests.includes(name))?.reason;
+    const title = reason === undefined ? name : `${name} (skipped: ${reason})`;
+    test.skipIf(reason !== undefined)(`${title}`, { timeout: TIMEOUT_MS }, async () => {
       const models: LanguageModel[] = [];
       try {
         await run(async (options) => {

@@ -1,6 +1,6 @@
 // The decoder in plain tfjs ops: Qwen2's architecture over one sequence. Runs on every tfjs backend.
 import * as tf from '@tensorflow/tfjs-core';
-import type { Tensor, Tensor1D, Tensor2D, Tensor3D } from '@tensorflow/tfjs-core';
+import type { Rank, Tensor, Tensor1D, Tensor2D, Tensor3D } from '@tensorflow/tfjs-core';
 import type { DecoderConfig } from '../decoder-config.ts';
 import { EMBEDDINGS, FINAL_NORM, HEAD, layerPrefix } from '../parameters.ts';
 
@@ -116,7 +116,7 @@ function attention(
   const masked = tf.add(tf.reshape(scores, [K, H / K, T, T]), mask);
   const probabilities = tf.reshape(tf.softmax(masked), [K, (H / K) * T, T]);
   const mixed = tf.reshape(tf.matMul(probabilities, v), [H, T, D]);
-  const joined = tf.reshape(tf.transpose(mixed, [1, 0, 2]), [T, H * D]) as Tensor2D;
+  const joined = tf.reshape<Rank.R2>(tf.transpose(mixed, [1, 0, 2]), [T, H * D]);
   return linear(joined, layer('self_attn.o_proj.weight'));
 }
 
@@ -129,7 +129,7 @@ function feedForward(layer: (name: string) => Tensor, x: Tensor2D): Tensor2D {
 }
 
 function linear(x: Tensor2D, matrix: Tensor): Tensor2D {
-  return tf.matMul(x, matrix as Tensor2D, false, true);
+  return tf.matMul(x, matrix, false, true);
 }
 
 /** Turns the pairs (i, i + D/2) by angles that grow with the position. */
@@ -137,13 +137,13 @@ function rotate(x: Tensor3D, { cos, sin }: Positions['rotary']): Tensor3D {
   const [heads, T, D] = x.shape;
   const first = tf.slice(x, [0, 0, 0], [heads, T, D / 2]);
   const second = tf.slice(x, [0, 0, D / 2], [heads, T, D / 2]);
-  return tf.concat(
+  return tf.concat<Tensor3D>(
     [
       tf.sub(tf.mul(first, cos), tf.mul(second, sin)),
       tf.add(tf.mul(second, cos), tf.mul(first, sin)),
     ],
     -1,
-  ) as Tensor3D;
+  );
 }
 
 function rotaryTables({ headWidth: D, ropeTheta }: DecoderConfig, T: number): Positions['rotary'] {

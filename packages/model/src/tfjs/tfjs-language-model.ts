@@ -1,11 +1,11 @@
 // LanguageModel in plain tfjs ops: the readable reference, on any tfjs backend.
 import * as tf from '@tensorflow/tfjs-core';
-import type { Scalar, Tensor, Tensor2D } from '@tensorflow/tfjs-core';
-import { InputError, UnavailableError } from '@masksearch/core';
+import type { Tensor, Tensor2D } from '@tensorflow/tfjs-core';
+import { InputError } from '@masksearch/core';
 import { checkAdamW, checkBatch, checkSamplerOptions, checkTokenLoss } from '../check-arguments.ts';
 import { checkDecoderConfig, type DecoderConfig } from '../decoder-config.ts';
 import { initializeWeights } from '../initialize-weights.ts';
-import { sequencesOf, type PackedSequence } from '../labels.ts';
+import { sequencesOf } from '../labels.ts';
 import type {
   AccumulateResult,
   AdamWOptions,
@@ -20,10 +20,11 @@ import type {
 } from '../language-model.ts';
 import { orderTensors, parameterSpecs, type ParameterSpec } from '../parameters.ts';
 import { SerialQueue } from '../serial-queue.ts';
-import { evaluateTokenLoss, type TokenLossResult } from '../token-loss.ts';
 import { adamWUpdate, clipFactor, globalNorm, type AdamWTensors } from './adamw.ts';
-import { decode, scoreLabels, vocabularyLogProbs, type Weights } from './decoder.ts';
+import { activateBackend, startBackend } from './backend.ts';
+import { decode, vocabularyLogProbs, type Weights } from './decoder.ts';
 import { registerTfjsGradients } from './register-gradients.ts';
+import { backwardSequence, forwardSequence } from './sequence-pass.ts';
 import { TfjsSampler } from './tfjs-sampler.ts';
 
 export interface TfjsModelOptions {
@@ -53,9 +54,8 @@ export async function createTfjsModel(options: TfjsModelOptions): Promise<TfjsLa
     options.weights ?? initializeWeights(config, seed),
     'createTfjsModel',
   );
-  if (backend === 'cpu') await registerCpuBackend();
   registerTfjsGradients();
-  await selectBackend(backend);
+  await startBackend(backend);
   return new TfjsLanguageModel(config, backend, weights);
 }
 
@@ -71,6 +71,7 @@ export class TfjsLanguageModel implements LanguageModel {
   #version = 0;
   /** Counts what has changed the weights: samplers of older epochs are refused. */
   #epoch = 0;
+  #disposing = false;
   #disposed = false;
 
   constructor(config: DecoderConfig, backend: string, weights: readonly NamedTensor[]) {
@@ -78,6 +79,7 @@ export class TfjsLanguageModel implements LanguageModel {
     this.device = `tfjs ${backend}`;
     this.#backend = backend;
     this.#specs = parameterSpecs(config);
+    activateBackend(backend);
     for (const { name, shape, data } of weights) {
       this.#parameters.set(name, {
         weight: upload(shape, data),
@@ -101,7 +103,7 @@ export class TfjsLanguageModel implements LanguageModel {
       try {
         for (const sequence of sequencesOf(batch)) {
           if (sequence.labels.length === 0) continue;
-          const part = this.#backward(sequence, loss, result);
+          const part = backwardSequence(this.config, this.#weights(), sequence, loss, result);
           added.push(part.gradients);
           result.loss += part.loss;
           result.clippedLow += part.clippedLow;
@@ -146,12 +148,7 @@ export class TfjsLanguageModel implements LanguageModel {
       const scores = emptyScores(batch);
       for (const sequence of sequencesOf(batch)) {
         if (sequence.labels.length === 0) continue;
-        tf.tidy(() => {
-          const hidden = decode(this.config, this.#weights(), sequence.tokens);
-          const result = scoreLabels(this.config, this.#weights(), hidden, sequence);
-          const logProbs = result.logProbs.dataSync<'float32'>();
-          writeScores(scores, sequence, logProbs, result.entropies.dataSync<'float32'>());
-        });
+        forwardSequence(this.config, this.#weights(), sequence, scores);
       }
       return scores;
     });
@@ -162,6 +159,7 @@ export class TfjsLanguageModel implements LanguageModel {
     return new TfjsSampler(options, {
       config: this.config,
       epoch: () => this.#epoch,
+      isDisposing: () => this.#disposing,
       run: (job) => this.#run(job),
       nextLogProbs: (tokens, temperature) => this.#nextLogProbs(tokens, temperature),
     });
@@ -208,6 +206,7 @@ export class TfjsLanguageModel implements LanguageModel {
   }
 
   dispose(): Promise<void> {
+    this.#disposing = true;
     return this.#queue.run(() => {
       this.#disposed = true;
       for (const parameter of this.#parameters.values()) tf.dispose({ ...parameter });
@@ -218,54 +217,17 @@ export class TfjsLanguageModel implements LanguageModel {
   }
 
   #run<T>(job: () => Promise<T> | T): Promise<T> {
-    return this.#queue.run(async () => {
-      if (this.#disposed)
+    return this.#queue.run(() => {
+      if (this.#disposed) {
         throw new InputError('model: expected a live model, this one is disposed.');
-      await selectBackend(this.#backend);
+      }
+      activateBackend(this.#backend);
       return job();
     });
   }
 
   #weights(): Weights {
     return new Map([...this.#parameters].map(([name, { weight }]) => [name, weight]));
-  }
-
-  /** Forward and backward of one sequence; writes its scores. The gradients are in spec order. */
-  #backward(
-    sequence: PackedSequence,
-    loss: TokenLoss,
-    scores: TokenScores,
-  ): TokenLossResult & { gradients: Tensor[] } {
-    let outcome: Outcome | undefined;
-    const objective = (...tensors: Tensor[]): Scalar => {
-      const weights = new Map(this.#specs.map(({ name }, i) => [name, tensors[i] as Tensor]));
-      const hidden = decode(this.config, weights, sequence.tokens);
-      const { logProbs, entropies } = scoreLabels(this.config, weights, hidden, sequence);
-      const values = {
-        positions: sequence.labels.map((t) => sequence.start + t),
-        logProbs: logProbs.dataSync<'float32'>(),
-        entropies: entropies.dataSync<'float32'>(),
-      };
-      writeScores(scores, sequence, values.logProbs, values.entropies);
-      outcome = attempt(() => evaluateTokenLoss(loss, values));
-      // Linear in the scores with the loss's derivatives as constants: it has the gradient of the loss.
-      const n = values.positions.length;
-      const byLogProb = tf.tensor1d(
-        Float32Array.from(outcome.result?.dLogProbs ?? new Float32Array(n)),
-      );
-      const byEntropy = tf.tensor1d(
-        Float32Array.from(outcome.result?.dEntropies ?? new Float32Array(n)),
-      );
-      return tf.sum(tf.add(tf.mul(logProbs, byLogProb), tf.mul(entropies, byEntropy)));
-    };
-    const inputs = this.#specs.map(({ name }) => this.#parameters.get(name)?.weight as Tensor);
-    const { value, grads: gradients } = tf.valueAndGrads(objective)(inputs);
-    value.dispose();
-    if (outcome?.result === undefined) {
-      tf.dispose(gradients);
-      throw outcome?.error;
-    }
-    return { ...outcome.result, gradients };
   }
 
   #addGradients(gradients: readonly Tensor[]): void {
@@ -285,6 +247,7 @@ export class TfjsLanguageModel implements LanguageModel {
 
   /** (V) log-probabilities of what follows `tokens`. */
   #nextLogProbs(tokens: Int32Array, temperature: number): Float32Array {
+    activateBackend(this.#backend); // turns pause between tokens
     return tf.tidy(() => {
       const weights = this.#weights();
       const hidden = decode(this.config, weights, tokens);
@@ -302,41 +265,6 @@ export class TfjsLanguageModel implements LanguageModel {
   }
 }
 
-/** What a loss returned or threw. tfjs leaks the tensors of a gradient that is left by a throw. */
-interface Outcome {
-  readonly result?: TokenLossResult;
-  readonly error?: unknown;
-}
-
-function attempt(evaluate: () => TokenLossResult): Outcome {
-  try {
-    return { result: evaluate() };
-  } catch (error) {
-    return { error };
-  }
-}
-
-/** The backend prints an advertisement when it is first used, unless tfjs is in production mode. */
-async function registerCpuBackend(): Promise<void> {
-  if (tf.findBackendFactory('cpu') !== null) return;
-  await import('@tensorflow/tfjs-backend-cpu');
-  const production = tf.env().getBool('PROD');
-  tf.env().set('PROD', true);
-  await selectBackend('cpu');
-  tf.scalar(0).dispose();
-  tf.env().set('PROD', production);
-}
-
-async function selectBackend(name: string): Promise<void> {
-  if (tf.getBackend() === name) return;
-  const found = tf.findBackendFactory(name) !== null && (await tf.setBackend(name));
-  if (!found) {
-    throw new UnavailableError(
-      `tfjs: expected backend ${name} to be registered and to start; import the package that registers it first.`,
-    );
-  }
-}
-
 function upload(shape: readonly number[], data: Float32Array): Tensor {
   return tf.tensor(Float32Array.from(data), [...shape], 'float32');
 }
@@ -346,16 +274,4 @@ function emptyScores({ tokens }: PackedBatch): TokenScores {
     logProbs: new Float32Array(tokens.length),
     entropies: new Float32Array(tokens.length),
   };
-}
-
-function writeScores(
-  scores: TokenScores,
-  { start, labels }: PackedSequence,
-  logProbs: Float32Array,
-  entropies: Float32Array,
-): void {
-  labels.forEach((t, i) => {
-    scores.logProbs[start + t] = logProbs[i] as number;
-    scores.entropies[start + t] = entropies[i] as number;
-  });
 }

@@ -17,6 +17,8 @@ export interface NextTokenModel {
   readonly config: DecoderConfig;
   /** Changes whenever the weights do. */
   readonly epoch: () => number;
+  /** Turns are to end as cancelled. */
+  readonly isDisposing: () => boolean;
   /** Runs a job after all calls issued before it. */
   readonly run: <T>(job: () => Promise<T>) => Promise<T>;
   /** (V) log-probabilities (nats) of what follows `tokens`; only within `run`. */
@@ -146,12 +148,16 @@ class TfjsSequence implements SamplerSequence {
       if (tokens.length === request.maxTokens) return end('length');
       if (this.length === this.#capacity) return end('context-full');
       await setImmediate(); // lets an abort or a close be heard
-      if (request.signal?.aborted === true || this.#closed) return end('cancelled');
+      if (this.#isCancelled(request.signal)) return end('cancelled');
       const next = this.#sampleToken(request);
       this.#tokens.push(next.token);
       tokens.push(next.token);
       logProbs.push(next.logProb);
     }
+  }
+
+  #isCancelled(signal: AbortSignal | undefined): boolean {
+    return signal?.aborted === true || this.#closed || this.#model.isDisposing();
   }
 
   #sampleToken({ temperature, turn }: GenerateRequest): { token: number; logProb: number } {
