@@ -183,7 +183,10 @@ export class NativeLanguageModel implements LanguageModel {
   /** Puts weights in place; moments and gradients stay. The tensors must be those of the config. */
   async writeWeights(weights: readonly NamedTensor[]): Promise<void> {
     this.#epoch++;
-    await this.#write('weights', weights);
+    const written = this.#write('weights', weights);
+    // Tells the engine that its caches are stale.
+    await callNative('weights', () => this.#binding.setVersion(this.#handle, this.#version));
+    await written;
   }
 
   /** Ends turns as cancelled, waits for other pending calls and frees all memory. */
