@@ -127,9 +127,10 @@ struct Kernels {
                const int32_t* positions, const float* table, float direction);
 
   // out[t,f] = silu(g) u, g = gate_up[t,f], u = gate_up[t,F+f].
-  void (*swiglu)(int rows, int width, const float* gate_up, float* out);
+  void (*swiglu)(int rows, int width, const float* gate_up, ptrdiff_t ld, float* out);
   // gate_up becomes its gradient, out = silu(g) u again.
-  void (*swiglu_backward)(int rows, int width, const float* d_out, float* gate_up, float* out);
+  void (*swiglu_backward)(int rows, int width, const float* d_out, float* gate_up, ptrdiff_t ld,
+                          float* out);
 
   // Key tiles (see Attention) of rows x at positions first.. of one sequence; the lanes of the last
   // tile past the last key are set to 0.

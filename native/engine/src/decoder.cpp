@@ -183,13 +183,14 @@ void Decoder::layer_forward(int layer, const Rows& rows, const LayerActivations&
   const PackedLayer& packed = packed_[layer];
   const int C = config.width;
   const int F = config.feed_forward_width;
+  const int Q = attention_width();
+  const Source bias{config.attention_bias ? weight(at.qkv_bias) : nullptr, 0};
   over_rows(rows.count, [&](auto& runner, int first, int n) {
     float* hidden = tile_hidden_[runner.worker()].data();
     norm(runner, n, a.x + size_t(first) * C, at.input_norm, hidden,
          a.rstd_in == nullptr ? nullptr : a.rstd_in + first);
-    linear(runner, n, qkv_width(), C, hidden, packed.qkv.data(),
-           config.attention_bias ? weight(at.qkv_bias) : nullptr, 0,
-           a.qkv + size_t(first) * qkv_width());
+    linear(runner, n, qkv_width(), C, {hidden, C}, packed.qkv.data(), bias,
+           Target{a.qkv, qkv_width()}.from(first));
     rotate(first, n, rows, a.qkv, 1);
   });
   store_key_values(rows, a.qkv, cache);
@@ -197,17 +198,19 @@ void Decoder::layer_forward(int layer, const Rows& rows, const LayerActivations&
   over_rows(rows.count, [&](auto& runner, int first, int n) {
     float* hidden = tile_hidden_[runner.worker()].data();
     float* product = tile_product_[runner.worker()].data();
-    float* x_mid = a.x_mid + size_t(first) * C;
-    float* gate_up = a.gate_up + size_t(first) * 2 * F;
-    linear(runner, n, C, attention_width(), a.attention + size_t(first) * attention_width(),
-           packed.output.data(), a.x + size_t(first) * C, C, x_mid);
-    norm(runner, n, x_mid, at.post_norm, hidden,
+    const Target x_mid = Target{a.x_mid, C}.from(first);
+    const Target gate_up = Target{a.gate_up, spread_row(2 * F)}.from(first);
+    linear(runner, n, C, Q, Source{a.attention, Q}.from(first), packed.output.data(),
+           Source{a.x, C}.from(first), x_mid);
+    norm(runner, n, x_mid.data, at.post_norm, hidden,
          a.rstd_post == nullptr ? nullptr : a.rstd_post + first);
-    linear(runner, n, 2 * F, C, hidden, packed.gate_up.data(), nullptr, 0, gate_up);
+    linear(runner, n, 2 * F, C, {hidden, C}, packed.gate_up.data(), {nullptr, 0}, gate_up);
     runner.run_ranges(n, 8, [&](int begin, int end, int) {
-      kernels.swiglu(end - begin, F, gate_up + size_t(begin) * 2 * F, product + size_t(begin) * F);
+      kernels.swiglu(end - begin, F, gate_up.from(begin).data, gate_up.row,
+                     product + size_t(begin) * F);
     });
-    linear(runner, n, C, F, product, packed.down.data(), x_mid, C, x_out + size_t(first) * C);
+    linear(runner, n, C, F, {product, F}, packed.down.data(), {x_mid.data, C},
+           Target{x_out, C}.from(first));
   });
 }
 
@@ -216,7 +219,8 @@ void Decoder::final_norm(int rows, const float* x, float* out, float* rstd) {
 }
 
 void Decoder::logits(int rows, const float* h, float* out) {
-  linear(pool, rows, config.vocabulary_size, config.width, h, packed_head_.data(), nullptr, 0, out);
+  linear(pool, rows, config.vocabulary_size, config.width, {h, config.width}, packed_head_.data(),
+         {nullptr, 0}, {out, logits_row()});
 }
 
 }  // namespace masksearch

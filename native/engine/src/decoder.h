@@ -50,6 +50,21 @@ struct Rows {
   void plan(const DecoderConfig& config);
 };
 
+// Rows `row` floats apart.
+struct Source {
+  const float* data;
+  ptrdiff_t row;
+  Source from(int first) const { return {data + first * row, row}; }
+};
+struct Target {
+  float* data;
+  ptrdiff_t row;
+  Target from(int first) const { return {data + first * row, row}; }
+};
+
+// Distance between wide rows: a power of two would put the rows of a tile into a few cache sets.
+inline ptrdiff_t spread_row(int width) { return width + 16; }
+
 // What a layer's backward pass needs; pointers into buffers of N rows.
 struct LayerActivations {
   float* x;          // (N, C) input
@@ -59,7 +74,7 @@ struct LayerActivations {
   float* log_sums;   // (H, N)
   float* x_mid;      // (N, C) after attention
   float* rstd_post;  // (N)
-  float* gate_up;    // (N, 2F)
+  float* gate_up;    // (N, 2F), rows spread_row(2F) apart
 };
 
 // Packed copies of a layer's matrices: for y = x W^T, and for dx = dy W.
@@ -100,7 +115,8 @@ class Decoder {
   void embed_backward(const Rows& rows, const float* dx);
 
   void final_norm(int rows, const float* x, float* out, float* rstd);
-  // logits (rows, V) = h W^T
+  // logits (rows, V) = h W^T, rows logits_row() apart
+  ptrdiff_t logits_row() const { return spread_row(config.vocabulary_size); }
   void logits(int rows, const float* h, float* out);
   // dh = d_logits W; dW += d_logits^T h
   void logits_backward(int rows, const float* d_logits, const float* h, float* dh);
@@ -133,13 +149,13 @@ class Decoder {
   void over_rows(int rows, const Body& body);
   // c (m, n) = init + a (m, k) packed^T; by rows or by columns, as the runner's threads allow.
   template <class Runner>
-  void linear(Runner& runner, int m, int n, int k, const float* a, const float* packed,
-              const float* init, int init_row, float* c);
+  void linear(Runner& runner, int m, int n, int k, Source a, const float* packed, Source init,
+              Target c);
   template <class Runner>
   void norm(Runner& runner, int rows, const float* x, size_t weight_offset, float* out,
             float* rstd);
   // dw (n, k) += dy (m, n)^T x (m, k)
-  void linear_weight(int m, int n, int k, const float* dy, const float* x, float* dw);
+  void linear_weight(int m, int n, int k, Source dy, const float* x, float* dw);
 
   std::vector<PackedLayer> packed_;
   Buffer packed_head_, packed_head_back_;
@@ -173,12 +189,12 @@ void Decoder::over_rows(int rows, const Body& body) {
 }
 
 template <class Runner>
-void Decoder::linear(Runner& runner, int m, int n, int k, const float* a, const float* packed,
-                     const float* init, int init_row, float* c) {
+void Decoder::linear(Runner& runner, int m, int n, int k, Source a, const float* packed,
+                     Source init, Target c) {
   const auto part = [&](int row, int rows, int column, int columns) {
-    const float* start = init == nullptr ? nullptr : init + size_t(row) * init_row + column;
-    kernels.matmul({rows, columns, k, a + size_t(row) * k, k, packed + size_t(column) * k, kPanel,
-                    ptrdiff_t(kPanel) * k, start, init_row, c + size_t(row) * n + column, n});
+    const float* start = init.data == nullptr ? nullptr : init.from(row).data + column;
+    kernels.matmul({rows, columns, k, a.from(row).data, a.row, packed + size_t(column) * k, kPanel,
+                    ptrdiff_t(kPanel) * k, start, init.row, c.from(row).data + column, c.row});
   };
   if (m >= n) {
     runner.run_ranges(m, kRegisterRows,

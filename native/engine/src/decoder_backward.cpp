@@ -23,15 +23,15 @@ void Decoder::pack_backward() {
   backward_epoch_ = weights_epoch;
 }
 
-void Decoder::linear_weight(int m, int n, int k, const float* dy, const float* x, float* dw) {
+void Decoder::linear_weight(int m, int n, int k, Source dy, const float* x, float* dw) {
   constexpr int kTokens = 128;
-  pool.run_ranges(n, 14, [&](int first, int last, int worker) {
+  pool.run_ranges(n, kRegisterRows, [&](int first, int last, int worker) {
     float* packed = packing_[worker].reserve(packed_floats(k, kTokens));
+    float* c = dw + size_t(first) * k;
     for (int t = 0; t < m; t += kTokens) {
       const int tokens = std::min(kTokens, m - t);
       kernels.pack(k, tokens, x + size_t(t) * k, packed, 0, panels(k));
-      float* c = dw + size_t(first) * k;
-      kernels.matmul_transposed({last - first, k, tokens, dy + size_t(t) * n + first, n, packed,
+      kernels.matmul_transposed({last - first, k, tokens, dy.from(t).data + first, dy.row, packed,
                                  kPanel, ptrdiff_t(kPanel) * tokens, c, k, c, k});
     }
   });
@@ -119,15 +119,18 @@ void Decoder::feed_forward_backward(int layer, const Rows& rows, const LayerActi
   const int F = config.feed_forward_width;
   over_rows(N, [&](auto& runner, int first, int n) {
     float* d_product = tile_product_[runner.worker()].data();
-    float* gate_up = a.gate_up + size_t(first) * 2 * F;
-    linear(runner, n, F, C, dx + size_t(first) * C, packed.down_back.data(), nullptr, 0, d_product);
-    kernels.swiglu_backward(n, F, d_product, gate_up, product_.data() + size_t(first) * F);
-    linear(runner, n, C, 2 * F, gate_up, packed.gate_up_back.data(), nullptr, 0,
-           d_hidden_.data() + size_t(first) * C);
+    const Target d_gate_up = Target{a.gate_up, spread_row(2 * F)}.from(first);
+    linear(runner, n, F, C, Source{dx, C}.from(first), packed.down_back.data(), {nullptr, 0},
+           {d_product, F});
+    kernels.swiglu_backward(n, F, d_product, d_gate_up.data, d_gate_up.row,
+                            product_.data() + size_t(first) * F);
+    linear(runner, n, C, 2 * F, {d_gate_up.data, d_gate_up.row}, packed.gate_up_back.data(),
+           {nullptr, 0}, Target{d_hidden_.data(), C}.from(first));
     norm_again(first, n, a.x_mid, at.post_norm, a.rstd_post);
   });
-  linear_weight(N, C, F, dx, product_.data(), gradient(at.down));
-  linear_weight(N, 2 * F, C, a.gate_up, hidden_.data(), gradient(at.gate_up));
+  linear_weight(N, C, F, {dx, C}, product_.data(), gradient(at.down));
+  linear_weight(N, 2 * F, C, {a.gate_up, spread_row(2 * F)}, hidden_.data(),
+                gradient(at.gate_up));
   norm_weight_backward(N, d_hidden_.data(), a.x_mid, at.post_norm, a.rstd_post);
   over_rows(N, [&](auto&, int first, int n) {
     norm_rows_backward(first, n, d_hidden_.data(), a.x_mid, at.post_norm, a.rstd_post, dx);
@@ -140,16 +143,17 @@ void Decoder::attention_block_backward(int layer, const Rows& rows, const LayerA
   const PackedLayer& packed = packed_[layer];
   const int N = rows.count;
   const int C = config.width;
+  const int Q = attention_width();
   over_rows(N, [&](auto& runner, int first, int n) {
-    linear(runner, n, attention_width(), C, dx + size_t(first) * C, packed.output_back.data(),
-           nullptr, 0, d_attention_.data() + size_t(first) * attention_width());
+    linear(runner, n, Q, C, Source{dx, C}.from(first), packed.output_back.data(), {nullptr, 0},
+           Target{d_attention_.data(), Q}.from(first));
   });
-  linear_weight(N, C, attention_width(), dx, a.attention, gradient(at.output));
+  linear_weight(N, C, Q, {dx, C}, a.attention, gradient(at.output));
   attend_backward(rows, a, cache, d_attention_.data(), d_qkv_.data());
   over_rows(N, [&](auto& runner, int first, int n) {
     rotate(first, n, rows, d_qkv_.data(), -1);
-    linear(runner, n, C, qkv_width(), d_qkv_.data() + size_t(first) * qkv_width(),
-           packed.qkv_back.data(), nullptr, 0, d_hidden_.data() + size_t(first) * C);
+    linear(runner, n, C, qkv_width(), Source{d_qkv_.data(), qkv_width()}.from(first),
+           packed.qkv_back.data(), {nullptr, 0}, Target{d_hidden_.data(), C}.from(first));
     norm_again(first, n, a.x, at.input_norm, a.rstd_in);
     norm_rows_backward(first, n, d_hidden_.data(), a.x, at.input_norm, a.rstd_in, dx);
   });
@@ -157,7 +161,7 @@ void Decoder::attention_block_backward(int layer, const Rows& rows, const LayerA
     pool.run_ranges(qkv_width(), 16, [&](int first, int last, int) {
       kernels.column_sums(N, d_qkv_.data(), qkv_width(), gradient(at.qkv_bias), first, last);
     });
-  linear_weight(N, qkv_width(), C, d_qkv_.data(), hidden_.data(), gradient(at.qkv));
+  linear_weight(N, qkv_width(), C, {d_qkv_.data(), qkv_width()}, hidden_.data(), gradient(at.qkv));
   norm_weight_backward(N, d_hidden_.data(), a.x, at.input_norm, a.rstd_in);
 }
 
@@ -177,9 +181,11 @@ void Decoder::embed_backward(const Rows& rows, const float* dx) {
 }
 
 void Decoder::logits_backward(int rows, const float* d_logits, const float* h, float* dh) {
-  linear_weight(rows, config.vocabulary_size, config.width, d_logits, h, gradient(layout.head));
-  linear(pool, rows, config.width, config.vocabulary_size, d_logits, packed_head_back_.data(),
-         nullptr, 0, dh);
+  const int V = config.vocabulary_size;
+  const int C = config.width;
+  linear_weight(rows, V, C, {d_logits, logits_row()}, h, gradient(layout.head));
+  linear(pool, rows, C, V, {d_logits, logits_row()}, packed_head_back_.data(), {nullptr, 0},
+         {dh, C});
 }
 
 void Decoder::final_norm_backward(int rows, const float* dh, const float* x, const float* rstd,

@@ -60,7 +60,7 @@ void Model::Impl::reserve_activations(bool keep_all) {
     layer.log_sums.reserve(n * c.heads);
     layer.x_mid.reserve(n * c.width);
     layer.rstd_post.reserve(n);
-    layer.gate_up.reserve(n * 2 * c.feed_forward_width);
+    layer.gate_up.reserve(n * spread_row(2 * c.feed_forward_width));
   }
   last_x.reserve(n * c.width);
   if (keep_all) dx.reserve(n * c.width);

@@ -23,7 +23,7 @@ void LossHead::reserve(int rows, bool backward) {
   gathered_.reserve(n * decoder_.config.width);
   hidden_.reserve(n * decoder_.config.width);
   rstd_.reserve(n);
-  logits_.reserve(n * decoder_.config.vocabulary_size);
+  logits_.reserve(n * decoder_.logits_row());
   log_probs_.reserve(n);
   entropies_.reserve(n);
   if (statistics_.size() < n) statistics_.resize(n);
@@ -43,7 +43,7 @@ void LossHead::forward(const Chunk& chunk, float* log_probs, float* entropies) {
   decoder_.logits(chunk.count, hidden_.data(), logits_.data());
   decoder_.pool.run_ranges(chunk.count, 8, [&](int first, int last, int) {
     for (int i = first; i < last; i++) {
-      const float* row = logits_.data() + size_t(i) * V;
+      const float* row = logits_.data() + i * decoder_.logits_row();
       const int32_t label = chunk.labels[i];
       statistics_[i] = decoder_.kernels.row_statistics(V, row);
       log_probs_.data()[i] = log_probability(statistics_[i], row[chunk.tokens[label]]);
@@ -59,7 +59,7 @@ void LossHead::backward(const Chunk& chunk, float* dx) {
   const int V = decoder_.config.vocabulary_size;
   decoder_.pool.run_ranges(chunk.count, 8, [&](int first, int last, int) {
     for (int i = first; i < last; i++)
-      decoder_.kernels.row_gradient(V, logits_.data() + size_t(i) * V, statistics_[i],
+      decoder_.kernels.row_gradient(V, logits_.data() + i * decoder_.logits_row(), statistics_[i],
                                     chunk.tokens[chunk.labels[i]], d_log_probs_.data()[i],
                                     d_entropies_.data()[i]);
   });

@@ -134,7 +134,7 @@ const float* Sampler::Impl::read(const std::vector<Sequence*>& batch,
   a.qkv = qkv.reserve(n * decoder.qkv_width());
   a.attention = attention.reserve(n * decoder.attention_width());
   a.x_mid = x_mid.reserve(n * c.width);
-  a.gate_up = gate_up.reserve(n * 2 * c.feed_forward_width);
+  a.gate_up = gate_up.reserve(n * spread_row(2 * c.feed_forward_width));
   decoder.embed(rows, a.x);
   for (int l = 0; l < c.layers; l++) {
     cache.clear();
@@ -173,13 +173,13 @@ void Sampler::Impl::decode() {
   const int n = int(batch.size());
   const float* out = read(batch, std::vector<int>(size_t(n), 1));
   decoder.final_norm(n, out, hidden.reserve(n * C), nullptr);
-  decoder.logits(n, hidden.data(), logits.reserve(n * V));
+  decoder.logits(n, hidden.data(), logits.reserve(n * decoder.logits_row()));
   weights.reserve(n * V);
   sampled.resize(size_t(n));
   decoder.pool.run(n, [&](int i, int) {
     const Sequence& s = *batch[i];
     const uint32_t position = uint32_t(s.tokens.size());
-    sampled[i] = sample_token(decoder.kernels, int(V), logits.data() + i * V, s.request.temperature,
+    sampled[i] = sample_token(decoder.kernels, int(V), logits.data() + i * decoder.logits_row(), s.request.temperature,
                               uniform({position, s.request.turn, 0, 0}, s.key0, s.key1),
                               weights.data() + i * V);
   });

@@ -91,8 +91,8 @@ void rope(int rows, int heads, int head_width, float* x, ptrdiff_t ld, const int
 
 inline F16 sigmoid(F16 x) { return all(1) / (all(1) + exp(all(0) - x)); }
 
-void swiglu(int rows, int width, const float* gate_up, float* out) {
-  for (int t = 0; t < rows; t++, gate_up += 2 * size_t(width), out += width) {
+void swiglu(int rows, int width, const float* gate_up, ptrdiff_t ld, float* out) {
+  for (int t = 0; t < rows; t++, gate_up += ld, out += width) {
     over_lanes(width, [&](int f, auto lanes) {
       const F16 gate = load(gate_up + f, lanes);
       store(out + f, gate * sigmoid(gate) * load(gate_up + width + f, lanes), lanes);
@@ -100,8 +100,9 @@ void swiglu(int rows, int width, const float* gate_up, float* out) {
   }
 }
 
-void swiglu_backward(int rows, int width, const float* d_out, float* gate_up, float* out) {
-  for (int t = 0; t < rows; t++, d_out += width, gate_up += 2 * size_t(width), out += width) {
+void swiglu_backward(int rows, int width, const float* d_out, float* gate_up, ptrdiff_t ld,
+                     float* out) {
+  for (int t = 0; t < rows; t++, d_out += width, gate_up += ld, out += width) {
     over_lanes(width, [&](int f, auto lanes) {
       const F16 gate = load(gate_up + f, lanes);
       const F16 up = load(gate_up + width + f, lanes);
