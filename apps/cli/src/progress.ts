@@ -1,5 +1,4 @@
 // One line of progress on standard error: rewritten in place on a terminal, a line every ten seconds elsewhere.
-import { styleText } from 'node:util';
 
 /** What a stage reports while it works. */
 export interface ProgressSink {
@@ -11,11 +10,19 @@ export interface ProgressSink {
   update(done: number, total: number | undefined, note?: string): void;
 }
 
+/** The part of a terminal or log that a progress line needs. */
+export interface ProgressStream {
+  readonly isTTY: boolean;
+  readonly columns: number;
+  write(text: string): boolean;
+}
+
 export interface ProgressOptions {
   readonly stage: string;
   /** Plural noun: steps, documents, episodes, … */
   readonly unit: string;
-  readonly stream?: NodeJS.WriteStream;
+  /** Default: standard error. */
+  readonly stream?: ProgressStream;
   /** Milliseconds now; replaced in tests. */
   readonly now?: () => number;
 }
@@ -25,7 +32,7 @@ const LOG_INTERVAL_MS = 10_000;
 
 export class Progress implements ProgressSink {
   readonly #options: ProgressOptions;
-  readonly #stream: NodeJS.WriteStream;
+  readonly #stream: ProgressStream;
   readonly #now: () => number;
   readonly #started: number;
   #lastShown: number;
@@ -48,8 +55,8 @@ export class Progress implements ProgressSink {
     const seconds = (now - this.#started) / 1000;
     const line = progressLine({ ...this.#options, done, total, note, seconds });
     if (this.#stream.isTTY) {
-      const fitting = line.slice(0, Math.max(20, this.#stream.columns - 1));
-      this.#stream.write(`\r\x1b[K${styleText('dim', fitting, { stream: this.#stream })}`);
+      const fitting = line.slice(0, Math.max(20, (this.#stream.columns || 80) - 1));
+      this.#stream.write(`\r\x1b[K${fitting}`);
       this.#open = true;
     } else {
       this.#stream.write(`${line}\n`);

@@ -85,7 +85,7 @@ async function evaluateCheckpoint(job: CheckpointEvaluation): Promise<Evaluation
   const options = { seed: run.seed, resamples };
   const record = summarizeEvaluation(rows.scored, options);
   if (randomTasksPerGroup === 0) return record;
-  const controls = firstOfEachGroup(tasks, randomTasksPerGroup).filter(({ group }) =>
+  const controls = firstOfEachGroup(played, randomTasksPerGroup).filter(({ group }) =>
     DEFAULT_OUTCOME_GROUPS.includes(group),
   );
   const random = await play(

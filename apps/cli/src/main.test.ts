@@ -1,0 +1,242 @@
+// The command as a person meets it: real processes on a tiny run. Needs the native engine (`npm run setup`).
+import { spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { RandomStream } from '@masksearch/core';
+import { z } from 'zod';
+
+const MAIN = join(import.meta.dirname, 'main.ts');
+const SMOKE = join(import.meta.dirname, '../../../runs/configs/smoke.yaml');
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'masksearch-'));
+});
+afterAll(() => {
+  rmSync(folder, { recursive: true });
+});
+
+function masksearch(...args: string[]): { status: number | null; stdout: string; stderr: string } {
+  return spawnSync(process.execPath, [MAIN, ...args], { cwd: folder, encoding: 'utf8' });
+}
+
+function writeFile(name: string, text: string): string {
+  writeFileSync(join(folder, name), text);
+  return join(folder, name);
+}
+
+describe('the command line', () => {
+  test('lists the stages and shows examples', () => {
+    const { status, stdout } = masksearch('--help');
+    expect(status).toBe(0);
+    for (const word of ['corpus', 'trajectories', 'rl', 'doctor', 'Examples:']) {
+      expect(stdout).toContain(word);
+    }
+  });
+
+  test('describes every key of a stage with range, default and source', () => {
+    const { stdout } = masksearch('rl', '--help');
+    expect(stdout.replace(/\s+/g, ' ')).toContain(
+      '--clipHigh <number> upper clip bound; unused by grpo, whose clip is symmetric [> 0; default 0.28; DAPO §4.1]',
+    );
+  });
+
+  test('prints the JSON Schema and the resolved configuration', () => {
+    expect(JSON.parse(masksearch('run', '--print-schema').stdout)).toHaveProperty('properties.rl');
+    const { stdout } = masksearch('run', '--print-config', '--index.k1', '1.5');
+    expect(stdout).toMatch(/index:\n {2}k1: 1\.5\n/);
+  });
+
+  test.each<[string, () => string[], RegExp]>([
+    ['an unknown flag', () => ['sft', '--learningrate', '1'], /Did you mean --learningRate/],
+    ['an unknown command', () => ['evalution'], /Did you mean evaluation/],
+    ['a value out of range', () => ['index', '--b', '2'], /index\.b: .*received 2/],
+    ['an absent configuration', () => ['run', '--config', 'none.yaml'], /none\.yaml: expected/],
+    [
+      'an unknown key',
+      () => ['run', '--config', writeFile('a.yaml', 'sft:\n  lerningRate: 1\n')],
+      /a\.yaml: .*sft\.lerningRate; did you mean sft\.learningRate/,
+    ],
+    ['a missing stage', () => ['tasks', '--run', 'empty'], /masksearch corpus --run/],
+    [
+      'a missing input',
+      () => ['corpus', '--run', 'x', '--input', 'absent.xml'],
+      /absent\.xml: expected a file or folder/,
+    ],
+    [
+      'a broken input',
+      () => [
+        'corpus',
+        '--run',
+        'x',
+        '--input',
+        writeFile('bad.jsonl', '{"id":"1","text":"a"}\n{"id"\n'),
+      ],
+      /bad\.jsonl:2: expected one JSON/,
+    ],
+  ])('refuses %s with one message, exit code 1 and no output', (_, args, message) => {
+    const { status, stdout, stderr } = masksearch(...args());
+    expect(stderr).toMatch(message);
+    expect(stderr).not.toContain('    at ');
+    expect(status).toBe(1);
+    expect(stdout).toBe('');
+    expect(existsSync(join(folder, 'runs/x/corpus'))).toBe(false);
+  });
+
+  test('gives errors as JSON too', () => {
+    const { stdout, status } = masksearch('tasks', '--run', 'empty', '--json');
+    expect(JSON.parse(stdout)).toMatchObject({ error: { code: 'input' } });
+    expect(status).toBe(1);
+  });
+});
+
+/** Arguments that make the smoke configuration smaller still. */
+const TINY = ['--tasks.train.ramp', '8', '--tasks.train.questions', '8'];
+const SFT_PHASES = '[{ name: all, groups: [k1, hop1, hop2], copyEvery: 3, steps: 30 }]';
+const SFT = ['--phases', SFT_PHASES, '--checkpointEvery', '4'];
+const RL = ['--steps', '4', '--checkpointEvery', '1'];
+
+describe('a run', () => {
+  beforeAll(() => {
+    const { status, stderr } = masksearch(
+      'run',
+      '--config',
+      SMOKE,
+      '--run',
+      'base',
+      ...TINY,
+      '--json',
+    );
+    expect(status, stderr).toBe(0);
+  }, 120_000);
+
+  test('leaves a report of the agreed shape and a page', () => {
+    const metric = z.object({
+      mean: z.number(),
+      low: z.number(),
+      high: z.number(),
+      n: z.literal(2),
+    });
+    const overall = metric.extend({ n: z.literal(10) }); // k1..k4 and hop2
+    const entry = z.object({ exact: metric, recall: metric });
+    const checkpoint = z.object({
+      ramp: z.object({ k1: entry, k2: entry, k3: entry, k4: entry }),
+      qa: z.object({ hop1: entry, hop2: entry, comparison: entry, hop3: entry, list: entry }),
+      outcome: overall,
+      randomRetrieval: z.object({ outcome: overall }),
+    });
+    const shape = z.object({
+      seconds: z.object({ corpus: z.number(), sft: z.number(), rl: z.number(), total: z.number() }),
+      evaluation: z.object({ base: checkpoint, sft: checkpoint, rl: checkpoint }),
+    });
+    shape.parse(JSON.parse(readFileSync(join(folder, 'base/report.json'), 'utf8')));
+    expect(readFileSync(join(folder, 'base/report.html'), 'utf8')).toMatch(/^<!doctype html>/);
+  });
+
+  test('skips everything the second time, from the configuration it remembers', () => {
+    const { stdout, stderr } = masksearch('run', '--run', 'base', '--json');
+    const outcomes = JSON.parse(stdout) as { skipped: boolean }[];
+    expect(
+      outcomes.map(({ skipped }) => skipped),
+      stderr,
+    ).toEqual(outcomes.map(() => true));
+    expect(outcomes).toHaveLength(8);
+  });
+
+  test('does not depend on concurrency and threads, bit for bit', () => {
+    const copy = copyRun('base', 'serial', ['corpus', 'index']);
+    const serial = ['trajectories', 'rl', 'evaluation'].flatMap((s) => [`--${s}.concurrency`, '1']);
+    const { status, stderr } = masksearch('run', '--run', copy, ...serial, '--model.threads', '1');
+    expect(status, stderr).toBe(0);
+    for (const stage of ['tasks', 'trajectories', 'sft', 'rl', 'evaluation']) {
+      expect(hashesOf(`serial/${stage}`), stage).toEqual(hashesOf(`base/${stage}`));
+    }
+  }, 120_000);
+
+  test.each<[string, string[], string[]]>([
+    ['sft', SFT, ['corpus', 'index', 'tasks', 'trajectories']],
+    ['rl', RL, ['corpus', 'index', 'tasks', 'trajectories', 'sft']],
+  ])(
+    '%s killed at any moment ends with the weights of an uninterrupted run',
+    async (stage, args, needed) => {
+      const whole = copyRun('base', `${stage}-whole`, needed);
+      const started = performance.now();
+      expect(masksearch(stage, '--run', whole, ...args).status).toBe(0);
+      const wholeMs = performance.now() - started;
+      const killed = copyRun('base', `${stage}-killed`, needed);
+      const random = new RandomStream(1, 'kill', stage);
+      for (let kill = 0; kill < 4; kill++) {
+        await killAfter(random.uniform() * wholeMs, [stage, '--run', killed, ...args]);
+      }
+      const { status, stderr } = masksearch(stage, '--run', killed, ...args);
+      expect(status, stderr).toBe(0);
+      expect(hashesOf(`${killed}/${stage}`)).toEqual(hashesOf(`${whole}/${stage}`));
+    },
+    180_000,
+  );
+
+  test('an interrupt saves, says so, and exits with 130', async () => {
+    const copy = copyRun('base', 'interrupted', ['corpus', 'index', 'tasks', 'trajectories']);
+    const child = spawn(process.execPath, [MAIN, 'sft', '--run', copy, ...SFT], {
+      cwd: folder,
+    });
+    let stderr = '';
+    child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+    const exit = new Promise((resolve) => child.on('exit', resolve));
+    await until(() => existsSync(join(folder, copy, 'sft.work/metrics.jsonl')));
+    child.kill('SIGINT');
+    expect(await exit).toBe(130);
+    expect(stderr).toContain('the same command continues');
+    expect(readdirSync(join(folder, copy, 'sft.work/checkpoints'))).not.toEqual([]);
+    expect(existsSync(join(folder, copy, 'sft'))).toBe(false);
+  }, 60_000);
+});
+
+/** A new run with some finished stages of another. */
+function copyRun(from: string, to: string, stages: readonly string[]): string {
+  for (const entry of ['config.yaml', ...stages]) {
+    cpSync(join(folder, from, entry), join(folder, to, entry), { recursive: true });
+  }
+  return to;
+}
+
+async function killAfter(milliseconds: number, args: readonly string[]): Promise<void> {
+  const child = spawn(process.execPath, [MAIN, ...args], { cwd: folder, stdio: 'ignore' });
+  const exit = new Promise((resolve) => child.on('exit', resolve));
+  await sleep(milliseconds);
+  child.kill('SIGKILL');
+  await exit;
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await sleep(20);
+}
+
+/** File → sha256 below a stage, without what holds times: manifests and clock columns of metrics. */
+function hashesOf(stage: string): Record<string, string> {
+  const root = join(folder, stage);
+  const files = readdirSync(root, { recursive: true, encoding: 'utf8' })
+    .filter((file) => /\.\w+$/.test(file) && !file.endsWith('manifest.json'))
+    .toSorted();
+  return Object.fromEntries(
+    files.map((file) => {
+      const bytes = readFileSync(join(root, file));
+      const stable = file.endsWith('metrics.jsonl')
+        ? bytes.toString().replace(/"(timing_s|perf)\/[^,}]*[,}]/g, '')
+        : bytes;
+      return [file, createHash('sha256').update(stable).digest('hex')];
+    }),
+  );
+}
