@@ -31,7 +31,9 @@ struct Tile {
   ptrdiff_t init_row;
   float* c;
   ptrdiff_t c_row;
-  int last_lanes;  // valid lanes of the last vector
+  int last_lanes;      // valid lanes of the last vector
+  const float* ahead;  // row k of what is read next is prefetched from ahead + k * ahead_row
+  ptrdiff_t ahead_row;
 };
 
 // Calls body(0) ... body(N - 1) with compile-time indices, so that arrays stay in registers.
@@ -61,7 +63,7 @@ void tile(const Tile& given) {
   repeat<(R + 2) / 3>([&](auto i) { a[i] = t.a + (Transposed ? 3 * i : 3 * i * a_row); });
   for (int k = 0; k < t.k; k++) {
     if (Transposed) {
-      __builtin_prefetch(a[0] + 16 * a_row);
+      __builtin_prefetch(t.ahead + k * t.ahead_row);
     } else if (k % 16 == 0) {  // the same columns of the next rows, which the next tile reads
       repeat<R>([&](auto i) { __builtin_prefetch(a[i / 3] + (i % 3 + R) * a_row); });
     }
@@ -123,15 +125,12 @@ TileFunction pick_tile(int rows, int vectors) {
 
 // Columns j.. of `rows` rows from row i on: computes one tile and returns its number of columns.
 template <bool Transposed>
-int columns_at(const MatMul& g, int j, int i, int rows, int wide, const float* a, ptrdiff_t a_row) {
+int columns_at(const MatMul& g, int j, int i, int rows, int wide, Tile t) {
   const int left = (g.n - j + 15) / 16;
   int vectors = left >= wide ? wide : left >= kTileVectors ? kTileVectors : 1;
   if (vectors == 1 && left >= 2 && wide >= 2 && j % kPanel == 0) vectors = 2;
   const int columns = vectors * 16 < g.n - j ? vectors * 16 : g.n - j;
-  Tile t;
   t.k = g.k;
-  t.a = a;
-  t.a_row = a_row;
   t.b = g.b + (j / kPanel) * g.b_panel + j % kPanel;
   t.b_row = g.b_row;
   t.b_panel = g.b_panel;
@@ -165,7 +164,10 @@ void product_of_rows(const MatMul& g) {
     for (int block = 0; block < blocks.count; block++) {
       const int i = blocks.start(block);
       const int rows = blocks.rows(block);
-      columns = columns_at<false>(g, j, i, rows, wide, g.a + i * g.a_row, g.a_row);
+      Tile t{};
+      t.a = g.a + i * g.a_row;
+      t.a_row = g.a_row;
+      columns = columns_at<false>(g, j, i, rows, wide, t);
     }
     j += columns;
   }
@@ -182,13 +184,15 @@ void product_of_columns(const MatMul& g) {
     const int rows = blocks.rows(block);
     const float* from = g.a + i;
     if (copied)
-      for (int k = 0; k < g.k; k++) {
-        __builtin_prefetch(from + (k + 16) * g.a_row);
+      for (int k = 0; k < g.k; k++)
         store(copy + k * 16, load(from + k * g.a_row, rows));
-      }
+    Tile t{};
+    t.a = copied ? copy : from;
+    t.a_row = copied ? 16 : g.a_row;
+    t.ahead = copied ? from + rows : from + 16 * g.a_row;
+    t.ahead_row = g.a_row;
     for (int j = 0; j < g.n;)
-      j += columns_at<true>(g, j, i, rows, wide_vectors(rows), copied ? copy : from,
-                            copied ? 16 : g.a_row);
+      j += columns_at<true>(g, j, i, rows, wide_vectors(rows), t);
   }
 }
 
@@ -235,15 +239,13 @@ void pack_transposed(int n, int k, const float* w, float* packed, int first, int
 }
 
 void pack(int n, int k, const float* w, float* packed, int first, int last) {
-  for (int panel = first; panel < last; panel++) {
-    const int column = panel * kPanel;
-    const int columns = n - column < kPanel ? n - column : kPanel;
-    const int low = columns < 16 ? columns : 16;
-    float* to = packed + size_t(panel) * kPanel * k;
-    for (int i = 0; i < k; i++, to += kPanel) {
+  for (int i = 0; i < k; i++)
+    for (int panel = first; panel < last; panel++) {
+      const int column = panel * kPanel;
+      const int columns = n - column < kPanel ? n - column : kPanel;
       const float* from = w + size_t(i) * n + column;
-      store(to, load(from, low));
+      float* to = packed + (size_t(panel) * k + i) * kPanel;
+      store(to, load(from, columns < 16 ? columns : 16));
       store(to + 16, columns > 16 ? load(from + 16, columns - 16) : all(0));
     }
-  }
 }

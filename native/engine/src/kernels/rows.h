@@ -45,25 +45,44 @@ void rms_norm_backward(int rows, int width, const float* dy, const float* x, con
   }
 }
 
+// Calls body(first column, vectors) over [first, last), 8 vectors of columns at a time, then one.
+template <class Body>
+inline void over_column_groups(int first, int last, Body body) {
+  constexpr int kGroup = 8;
+  int c = first;
+  for (; c + kGroup * 16 <= last; c += kGroup * 16) body(c, std::integral_constant<int, kGroup>());
+  for (; c < last; c += 16) body(c, std::integral_constant<int, 1>());
+}
+
 void rms_norm_weight(int rows, int width, const float* dy, const float* x, const float* r,
                      float* dw, int first, int last) {
-  over_lanes(last - first, [&](int i, auto lanes) {
-    const int c = first + i;
-    F16 sum = load(dw + c, lanes);
+  over_column_groups(first, last, [&](int c, auto vectors) {
+    constexpr int kVectors = decltype(vectors)::value;
+    const int lanes = kVectors > 1 || last - c > 16 ? 16 : last - c;
+    F16 sums[kVectors];
+    repeat<kVectors>([&](auto v) { sums[v] = load(dw + c + 16 * v, lanes); });
     for (int t = 0; t < rows; t++) {
       const size_t at = size_t(t) * width + c;
-      sum = fma(load(dy + at, lanes) * load(x + at, lanes), all(r[t]), sum);
+      repeat<kVectors>([&](auto v) {
+        const F16 product = load(dy + at + 16 * v, lanes) * load(x + at + 16 * v, lanes);
+        sums[v] = fma(product, all(r[t]), sums[v]);
+      });
     }
-    store(dw + c, sum, lanes);
+    repeat<kVectors>([&](auto v) { store(dw + c + 16 * v, sums[v], lanes); });
   });
 }
 
 void column_sums(int rows, const float* x, ptrdiff_t ld, float* sums, int first, int last) {
-  over_lanes(last - first, [&](int i, auto lanes) {
-    const float* column = x + first + i;
-    F16 sum = load(sums + first + i, lanes);
-    for (int t = 0; t < rows; t++) sum = sum + load(column + t * ld, lanes);
-    store(sums + first + i, sum, lanes);
+  over_column_groups(first, last, [&](int c, auto vectors) {
+    constexpr int kVectors = decltype(vectors)::value;
+    const int lanes = kVectors > 1 || last - c > 16 ? 16 : last - c;
+    F16 column[kVectors];
+    repeat<kVectors>([&](auto v) { column[v] = load(sums + c + 16 * v, lanes); });
+    for (int t = 0; t < rows; t++)
+      repeat<kVectors>([&](auto v) {
+        column[v] = column[v] + load(x + t * ld + c + 16 * v, lanes);
+      });
+    repeat<kVectors>([&](auto v) { store(sums + c + 16 * v, column[v], lanes); });
   });
 }
 
