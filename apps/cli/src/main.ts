@@ -3,6 +3,11 @@
 import { reportFailure } from './commands/failure.ts';
 import { buildProgram } from './commands/program.ts';
 
+// A reader that has seen enough (`masksearch --help | head`) is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  process.exit(error.code === 'EPIPE' ? 0 : 1);
+});
+
 const interrupt = new AbortController();
 let interrupts = 0;
 const onSignal = (signal: NodeJS.Signals): void => {

@@ -23,7 +23,7 @@ export const modelSchema = section(
       about: 'threads of the native engine; 0 takes one per core',
       unit: 'threads',
     }).default(0),
-    width: tokens('C, width of the residual stream', 128),
+    width: setting(z.int().min(1), { about: 'C, width of the residual stream' }).default(128),
     layers: setting(z.int().min(1), { about: 'L', unit: 'layers' }).default(4),
     heads: setting(z.int().min(1), { about: 'H, query heads', unit: 'heads' }).default(4),
     keyValueHeads: setting(z.int().min(1), {

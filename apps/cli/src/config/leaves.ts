@@ -16,7 +16,7 @@ export interface Leaf {
 
 /** The part of JSON Schema that zod emits for our settings. */
 interface JsonSchema {
-  readonly type?: string;
+  readonly type?: string | readonly string[];
   readonly description?: string;
   readonly unit?: string;
   readonly source?: string;
@@ -63,13 +63,18 @@ function visit(node: JsonSchema, path: string, inherited: unknown, found: Leaf[]
   });
 }
 
+const TYPE_NAMES: Readonly<Record<string, string>> = {
+  boolean: 'true|false',
+  array: 'list',
+  string: 'text',
+};
+
 function typeOf(node: JsonSchema): string {
   if (node.enum !== undefined) return node.enum.map(String).join('|');
   if (node.const !== undefined) return JSON.stringify(node.const);
   if (node.anyOf !== undefined) return [...new Set(node.anyOf.map(typeOf))].join('|');
-  if (node.type === 'boolean') return 'true|false';
-  if (node.type === 'array') return 'list';
-  return node.type === 'string' ? 'text' : (node.type ?? 'value');
+  const types = [node.type ?? 'value'].flat();
+  return types.map((type) => TYPE_NAMES[type] ?? type).join('|');
 }
 
 function rangeOf(node: JsonSchema): string {
