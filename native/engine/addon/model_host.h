@@ -19,7 +19,7 @@ using SequenceId = uint32_t;
 struct Turn {
   std::atomic<bool> cancelled{false};
   std::function<void(Generated)> finish;
-  std::function<void(std::exception_ptr)> fail;
+  std::function<void(const std::exception_ptr&)> fail;
 };
 
 class ModelHost {

@@ -36,22 +36,30 @@ struct Scores {
 
 // -- Errors and results ---------------------------------------------------------------------------
 
-// `code` tells ../src/native-errors.ts which class to make of it.
-Napi::Value to_error(Napi::Env env, const std::exception_ptr& pointer) {
-  std::string message = "unknown C++ exception";
-  const char* code = "native";
+// What went wrong on the engine thread. `code` tells ../src/native-errors.ts which class to make of
+// it; empty when nothing went wrong.
+struct Failure {
+  std::string code;
+  std::string message;
+};
+
+Failure describe(const std::exception_ptr& error) {
   try {
-    std::rethrow_exception(pointer);
-  } catch (const std::invalid_argument& error) {
-    message = error.what();
-    code = "input";
+    std::rethrow_exception(error);
+  } catch (const std::invalid_argument& problem) {
+    return {"input", problem.what()};
   } catch (const std::bad_alloc&) {
-    message = "out of memory";
-  } catch (const std::exception& error) {
-    message = error.what();
+    return {"native", "out of memory"};
+  } catch (const std::exception& problem) {
+    return {"native", problem.what()};
+  } catch (...) {
+    return {"native", "unknown C++ exception"};
   }
-  Napi::Error error = Napi::Error::New(env, message);
-  error.Set("code", Napi::String::New(env, code));
+}
+
+Napi::Value to_error(Napi::Env env, const Failure& failure) {
+  Napi::Error error = Napi::Error::New(env, failure.message);
+  error.Set("code", Napi::String::New(env, failure.code));
   return error.Value();
 }
 
@@ -148,18 +156,18 @@ Napi::Promise submit(Napi::Env env, EngineThread* engine, Order order, Work work
   engine->js().hold(env);
   engine->submit(order, [engine, deferred, work, convert](ModelHost& host) {
     auto result = std::make_shared<decltype(work(host))>();
-    std::exception_ptr error;
+    Failure failure;
     try {
       *result = work(host);
     } catch (...) {
-      error = std::current_exception();
+      failure = describe(std::current_exception());
     }
-    engine->js().post([engine, deferred, result, error, convert](Napi::Env env) {
+    engine->js().post([engine, deferred, result, failure, convert](Napi::Env env) {
       engine->js().release(env);
-      if (error) {
-        deferred.Reject(to_error(env, error));
-      } else {
+      if (failure.code.empty()) {
         deferred.Resolve(convert(env, *result));
+      } else {
+        deferred.Reject(to_error(env, failure));
       }
     });
   });
@@ -203,36 +211,25 @@ Napi::Value create_model(const Napi::CallbackInfo& info) {
   DecoderConfig config = read_config(info[0]);
   int threads = int(read_integer(info[1], "threads"));
   std::shared_ptr<EngineThread> engine = EngineThread::start(info.Env());
+  EngineThread* thread = engine.get();
+  // Keeps the handle until the promise settles; deleted on the JavaScript thread.
+  auto* kept = new Napi::ObjectReference(Napi::Persistent(to_handle(info.Env(), engine)));
   auto work = [config, threads](ModelHost& host) {
     host.model = std::make_unique<Model>(config, threads);
     return Description{host.model->parameters(), host.model->device()};
   };
-  Napi::Object handle = to_handle(info.Env(), engine);
-  auto* kept = new Napi::ObjectReference(Napi::Persistent(handle));  // until the promise settles
-  auto deferred = Napi::Promise::Deferred::New(info.Env());
-  engine->js().hold(info.Env());
-  EngineThread* raw = engine.get();
-  raw->submit(Order::between_tokens, [raw, kept, deferred, work](ModelHost& host) {
-    auto description = std::make_shared<Description>();
-    std::exception_ptr error;
-    try {
-      *description = work(host);
-    } catch (...) {
-      error = std::current_exception();
-    }
-    raw->js().post([raw, kept, deferred, description, error](Napi::Env env) {
-      raw->js().release(env);
-      Napi::Object handle = kept->Value();
-      delete kept;
-      if (error) return deferred.Reject(to_error(env, error));
-      Napi::Object result = Napi::Object::New(env);
-      result.Set("model", handle);
-      result.Set("device", description->device);
-      result.Set("parameters", to_parameters(env, description->parameters));
-      deferred.Resolve(result);
-    });
+  auto convert = [kept](Napi::Env env, const Description& description) {
+    Napi::Object result = Napi::Object::New(env);
+    result.Set("model", kept->Value());
+    result.Set("device", description.device);
+    result.Set("parameters", to_parameters(env, description.parameters));
+    return result;
+  };
+  Napi::Promise promise = submit(info.Env(), thread, Order::between_tokens, work, convert);
+  thread->submit(Order::between_tokens, [thread, kept](ModelHost&) {
+    thread->js().post([kept](Napi::Env) { delete kept; });
   });
-  return deferred.Promise();
+  return promise;
 }
 
 Napi::Value read_floats_of_arena(const Napi::CallbackInfo& info) {
@@ -446,8 +443,9 @@ Napi::Value generate(const Napi::CallbackInfo& info) {
     auto result = std::make_shared<Generated>(std::move(generated));
     settle([deferred, result](Napi::Env env) { deferred.Resolve(to_generated(env, *result)); });
   };
-  turn->fail = [settle, deferred](std::exception_ptr error) {
-    settle([deferred, error](Napi::Env env) { deferred.Reject(to_error(env, error)); });
+  turn->fail = [settle, deferred](const std::exception_ptr& error) {
+    Failure failure = describe(error);
+    settle([deferred, failure](Napi::Env env) { deferred.Reject(to_error(env, failure)); });
   };
   handle.turns[id] = turn;
   engine->submit(Order::between_tokens, [id, request, turn](ModelHost& host) {
