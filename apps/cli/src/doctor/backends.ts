@@ -7,13 +7,19 @@ export async function checkBackends(): Promise<Check[]> {
     tryImport({
       name: 'native masking',
       required: true,
-      load: () => import('@masksearch/native-masking'),
+      load: async () => {
+        const { shiftedLabels } = await import('@masksearch/native-masking');
+        shiftedLabels(
+          { ids: Int32Array.of(1, 2), offsets: Int32Array.of(0, 2) },
+          new Int32Array(2),
+        );
+      },
       fix: 'npm run setup builds it; its log is native/masking/build/build.log',
     }),
     tryImport({
       name: 'native engine',
       required: true,
-      load: () => import('@masksearch/native-engine'),
+      load: async () => (await import('@masksearch/native-engine')).loadBinding(),
       fix: 'npm run setup builds it; its log is native/engine/build/build.log',
     }),
     ...OPTIONAL.map((name) =>
@@ -21,7 +27,7 @@ export async function checkBackends(): Promise<Check[]> {
         name,
         required: false,
         load: () => import(name) as Promise<unknown>,
-        fix: `optional backend; see docs/troubleshooting.md for installing ${name}`,
+        fix: 'none needed: docs/troubleshooting.md has what it takes to install this backend',
       }),
     ),
   ]);
@@ -44,8 +50,13 @@ async function tryImport(part: {
     await part.load();
     return { name, required, state: 'ok', detail: 'loads' };
   } catch (error) {
-    return { name, required, state: 'missing', detail: firstLine(error), fix: part.fix };
+    const detail = isNotInstalled(error) ? 'not installed' : firstLine(error);
+    return { name, required, state: 'missing', detail, fix: part.fix };
   }
+}
+
+function isNotInstalled(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND';
 }
 
 /** The first line of an error, for a table cell. */

@@ -2,6 +2,7 @@
 import { readFileSync, statfsSync } from 'node:fs';
 import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
 import type { Check } from './check.ts';
+import { checkLibrary } from './library.ts';
 
 const GIB = 2 ** 30;
 /** The quickstart's peak with room to spare. */
@@ -10,7 +11,7 @@ const MEMORY_NEEDED_BYTES = 2 * GIB;
 const DISK_NEEDED_BYTES = 2 * GIB;
 
 export function checkMachine(): Check[] {
-  return [checkProcessor(), checkThreads(), checkMemory(), checkDisk()];
+  return [checkProcessor(), checkBlas(), checkThreads(), checkMemory(), checkDisk()];
 }
 
 function checkProcessor(): Check {
@@ -41,6 +42,14 @@ function vectorFeatures(): string[] {
   } catch {
     return [];
   }
+}
+
+function checkBlas(): Check {
+  return checkLibrary(
+    'BLAS',
+    /^lib(openblas|blis|mkl_rt)\b.*\.so/,
+    'none needed: the engine has matrix kernels of its own',
+  );
 }
 
 function checkThreads(): Check {

@@ -12,13 +12,13 @@ import {
   type ReportTrajectory,
 } from '@masksearch/evaluation';
 import type { LanguageModel } from '@masksearch/model';
-import { openIndex, RandomSearch, type SearchTool } from '@masksearch/search';
+import { RandomSearch, type Bm25Index, type SearchTool } from '@masksearch/search';
 import type { RunConfig } from '../config/run-config.ts';
 import { stageOutputs, type RunContext } from '../run/run-folder.ts';
 import { runStage, type StageOutcome, type StageWork } from '../run/run-stage.ts';
 import { modelInputs, openModel, readTokenizer, type CheckpointName } from './model-source.ts';
 import { readTasks } from './read-tasks.ts';
-import { indexFolder } from './sides.ts';
+import { withIndex } from './sides.ts';
 
 export async function evaluationStage(run: RunContext, config: RunConfig): Promise<StageOutcome> {
   const { concurrency: _, ...evaluation } = config.evaluation;
@@ -43,7 +43,9 @@ export async function evaluationStage(run: RunContext, config: RunConfig): Promi
       for (const name of evaluation.checkpoints) {
         const model = await openModel(run, config, name);
         try {
-          records[name] = await evaluateCheckpoint({ run, config, work, model, name, tasks });
+          records[name] = await withIndex(run, 'heldout', (index) =>
+            evaluateCheckpoint({ run, config, work, model, name, tasks, index }),
+          );
           device = model.device;
         } finally {
           await model.dispose();
@@ -66,12 +68,12 @@ interface CheckpointEvaluation {
   readonly model: LanguageModel;
   readonly name: CheckpointName;
   readonly tasks: readonly Task[];
+  readonly index: Bm25Index;
 }
 
 async function evaluateCheckpoint(job: CheckpointEvaluation): Promise<EvaluationRecord> {
-  const { run, config, work, name, tasks } = job;
+  const { run, config, work, name, tasks, index } = job;
   const { tasksPerGroup, randomTasksPerGroup, resamples } = config.evaluation;
-  const index = openIndex(indexFolder(run, 'heldout'));
   const played = firstOfEachGroup(tasks, tasksPerGroup);
   const examples = new Set(firstOfEachGroup(tasks, config.report.episodes));
   const episodes = new JsonlWriter(join(work.folder, `${name}-episodes.jsonl`));

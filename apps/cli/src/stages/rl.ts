@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { CancelledError } from '@masksearch/core';
 import { saveModelFolder } from '@masksearch/model';
-import { openIndex } from '@masksearch/search';
+import type { SearchTool } from '@masksearch/search';
 import {
   dapo,
   dapoRecipe,
@@ -18,7 +18,7 @@ import { runStage, type StageOutcome, type StageResult, type StageWork } from '.
 import { groupCollector } from './collect.ts';
 import { modelInputs, openModel, readTokenizer } from './model-source.ts';
 import { readTasks } from './read-tasks.ts';
-import { indexFolder } from './sides.ts';
+import { withIndex } from './sides.ts';
 
 export async function rlStage(run: RunContext, config: RunConfig): Promise<StageOutcome> {
   const { concurrency: _, ...rl } = config.rl;
@@ -27,11 +27,16 @@ export async function rlStage(run: RunContext, config: RunConfig): Promise<Stage
     config: { rl, episode: config.episode, reward: config.reward, backend: config.model.backend },
     inputs: { ...stageOutputs(run, 'tasks'), ...(await modelInputs(run, config, 'sft')) },
     resumable: true,
-    execute: (work) => trainRl(run, config, work),
+    execute: (work) => withIndex(run, 'train', (search) => trainRl(run, config, work, search)),
   });
 }
 
-async function trainRl(run: RunContext, config: RunConfig, work: StageWork): Promise<StageResult> {
+async function trainRl(
+  run: RunContext,
+  config: RunConfig,
+  work: StageWork,
+  search: SearchTool,
+): Promise<StageResult> {
   const { rl } = config;
   const tokenizer = readTokenizer(run);
   const model = await openModel(run, config, 'sft');
@@ -45,7 +50,7 @@ async function trainRl(run: RunContext, config: RunConfig, work: StageWork): Pro
         model,
         tokenizer,
         config,
-        search: openIndex(indexFolder(run, 'train')),
+        search,
         seed: run.seed,
       }),
       recipe: recipeOf(rl),

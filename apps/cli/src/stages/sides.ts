@@ -10,6 +10,7 @@ import {
   type Passage,
 } from '@masksearch/core';
 import { join } from 'node:path';
+import { openIndex, type Bm25Index } from '@masksearch/search';
 import { z } from 'zod';
 import { corpusSchema } from '../config/data-sections.ts';
 import type { RunConfig } from '../config/run-config.ts';
@@ -55,9 +56,16 @@ export function corpusOf(run: Run): RecordedCorpus {
   return { corpus, seed };
 }
 
-/** Folder of the search index for tasks of `side`. */
-export function indexFolder(run: Run, side: Side): string {
-  const folder = searchedSide(run, side);
-  stageFile(run, 'index', folder);
-  return join(stageFolder(run, 'index'), folder);
+/** Opens the search index for tasks of `side`, and closes it when `use` is done. */
+export async function withIndex<T>(
+  run: Run,
+  side: Side,
+  use: (index: Bm25Index) => Promise<T>,
+): Promise<T> {
+  const index = openIndex(stageFile(run, 'index', searchedSide(run, side)));
+  try {
+    return await use(index);
+  } finally {
+    index.close();
+  }
 }

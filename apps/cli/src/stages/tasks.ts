@@ -12,16 +12,16 @@ import {
   TaskTally,
   tasksOf,
 } from '@masksearch/ramp';
-import { openIndex } from '@masksearch/search';
+import type { SearchTool } from '@masksearch/search';
 import { generateQuestions, QUESTION_GROUPS } from '@masksearch/world';
 import type { RunConfig } from '../config/run-config.ts';
 import { stageOutputs, type RunContext } from '../run/run-folder.ts';
 import { runStage, type StageOutcome, type StageWork } from '../run/run-stage.ts';
 import {
   corpusOf,
-  indexFolder,
   readDocuments,
   readPassages,
+  withIndex,
   SIDES,
   type RecordedCorpus,
   type Side,
@@ -63,7 +63,9 @@ interface MadeTasks {
 }
 
 async function makeSide(maker: Maker, side: Side, forbidden: readonly Task[]): Promise<MadeTasks> {
-  const ramp = await makeRampTasks(maker, side, forbidden);
+  const ramp = await withIndex(maker.run, side, (search) =>
+    makeRampTasks(maker, side, search, forbidden),
+  );
   const questions = maker.corpus.input === null ? await makeQuestions(maker, side) : [];
   const made = [...ramp.tasks, ...questions];
   const tasks = maker.config.allowSource
@@ -76,6 +78,7 @@ async function makeSide(maker: Maker, side: Side, forbidden: readonly Task[]): P
 async function makeRampTasks(
   maker: Maker,
   side: Side,
+  search: SearchTool,
   forbidden: readonly Task[],
 ): Promise<{ tasks: MaskTask[]; counts: Record<string, number> }> {
   const { run, config, corpus, work, gazetteer } = maker;
@@ -86,7 +89,7 @@ async function makeRampTasks(
   const outcomes = makeTasks({
     documents: readDocuments(run, side),
     passagesOf: (document) => splitPassages(document, { maxWords: corpus.passageWords }),
-    search: openIndex(indexFolder(run, side)),
+    search,
     config: resolveRampConfig({ ks: KS, spans, rules, minWords, requireRetrievable, evidenceTopK }),
     seed: work.seed,
     isContaminated: createDecontaminator(forbidden.flatMap(paragraphOf)),

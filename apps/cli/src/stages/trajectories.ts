@@ -2,12 +2,12 @@
 import { join } from 'node:path';
 import { resolveEpisodeConfig, teachAll } from '@masksearch/agent';
 import { JsonlWriter, type Trajectory } from '@masksearch/core';
-import { openIndex } from '@masksearch/search';
+import type { SearchTool } from '@masksearch/search';
 import type { RunConfig } from '../config/run-config.ts';
 import { stageOutputs, type RunContext } from '../run/run-folder.ts';
-import { runStage, type StageOutcome } from '../run/run-stage.ts';
+import { runStage, type StageOutcome, type StageResult, type StageWork } from '../run/run-stage.ts';
 import { readTokenizer } from './model-source.ts';
-import { indexFolder } from './sides.ts';
+import { withIndex } from './sides.ts';
 import { withoutClock } from './without-clock.ts';
 import { readTasks } from './read-tasks.ts';
 
@@ -21,33 +21,40 @@ export async function trajectoriesStage(run: RunContext, config: RunConfig): Pro
     config: { episode: config.episode },
     inputs: stageOutputs(run, 'tasks'),
     resumable: false,
-    execute: async (work) => {
-      const tasks = await readTasks(run, 'train');
-      const environment = {
-        tokenizer: readTokenizer(run),
-        search: openIndex(indexFolder(run, 'train')),
-        config: resolveEpisodeConfig(config.episode),
-        concurrency: config.trajectories.concurrency,
-        signal: work.signal,
-      };
-      const progress = work.progress('episodes');
-      const kept = new JsonlWriter(join(work.folder, 'trajectories.jsonl'));
-      const rejected = new JsonlWriter(join(work.folder, 'rejected.jsonl'));
-      const counts: Record<string, number> = {};
-      for (let start = 0; start < tasks.length; start += CHUNK_TASKS) {
-        const chunk = await teachAll(tasks.slice(start, start + CHUNK_TASKS), environment);
-        for (const trajectory of chunk) {
-          (trajectory.verdict.accepted ? kept : rejected).write(withoutClock(trajectory));
-          const name = countName(trajectory);
-          counts[name] = (counts[name] ?? 0) + 1;
-        }
-        progress.update(start + chunk.length, tasks.length);
-      }
-      kept.close();
-      rejected.close();
-      return { counts, device: 'cpu' };
-    },
+    execute: (work) => withIndex(run, 'train', (search) => teachTasks(run, config, work, search)),
   });
+}
+
+async function teachTasks(
+  run: RunContext,
+  config: RunConfig,
+  work: StageWork,
+  search: SearchTool,
+): Promise<StageResult> {
+  const tasks = await readTasks(run, 'train');
+  const environment = {
+    tokenizer: readTokenizer(run),
+    search,
+    config: resolveEpisodeConfig(config.episode),
+    concurrency: config.trajectories.concurrency,
+    signal: work.signal,
+  };
+  const progress = work.progress('episodes');
+  const kept = new JsonlWriter(join(work.folder, 'trajectories.jsonl'));
+  const rejected = new JsonlWriter(join(work.folder, 'rejected.jsonl'));
+  const counts: Record<string, number> = {};
+  for (let start = 0; start < tasks.length; start += CHUNK_TASKS) {
+    const chunk = await teachAll(tasks.slice(start, start + CHUNK_TASKS), environment);
+    for (const trajectory of chunk) {
+      (trajectory.verdict.accepted ? kept : rejected).write(withoutClock(trajectory));
+      const name = countName(trajectory);
+      counts[name] = (counts[name] ?? 0) + 1;
+    }
+    progress.update(start + chunk.length, tasks.length);
+  }
+  kept.close();
+  rejected.close();
+  return { counts, device: 'cpu' };
 }
 
 function countName({ group, verdict }: Trajectory): string {
