@@ -2,6 +2,7 @@ export * from './check-arguments.ts';
 export * from './decoder-config.ts';
 export * from './draw-token.ts';
 export * from './hugging-face-config.ts';
+export * from './initialize-induction.ts';
 export * from './initialize-weights.ts';
 export type * from './language-model.ts';
 export * from './model-folder.ts';

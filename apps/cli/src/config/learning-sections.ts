@@ -38,6 +38,11 @@ export const modelSchema = section(
       10_000,
     ),
     maxPositions: tokens('longest sequence', 2048),
+    initialization: setting(z.enum(['random', 'induction']), {
+      about:
+        'random weights: plain, or with a circuit that copies what followed the same token before (needs 2 layers)',
+      source: 'docs/log.md: an order of magnitude fewer tokens until a small model copies',
+    }).default('induction'),
   },
   'the model; sizes apply when it starts from random weights',
 );

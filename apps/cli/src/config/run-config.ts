@@ -1,5 +1,6 @@
 // The configuration of a whole run: one section per stage and per thing that stages share.
 import { z, type ZodType } from 'zod';
+import { baseSchema } from './base-section.ts';
 import {
   corpusSchema,
   indexSchema,
@@ -27,6 +28,7 @@ const sections = {
   episode: episodeSchema,
   trajectories: trajectoriesSchema,
   model: modelSchema,
+  base: baseSchema,
   sft: sftSchema,
   rollouts: rolloutsSchema,
   reward: rewardSchema,
@@ -47,6 +49,7 @@ export const runConfigSchema = z.strictObject({
   episode: episodeSchema.prefault({}),
   trajectories: trajectoriesSchema.prefault({}),
   model: modelSchema.prefault({}),
+  base: baseSchema.prefault({}),
   sft: sftSchema.prefault({}),
   rollouts: rolloutsSchema.prefault({}),
   reward: rewardSchema.prefault({}),

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { ConfigError } from '@masksearch/core';
 import {
   createTfjsModel,
+  initializeInduction,
   loadModelFolder,
   type DecoderConfig,
   type LanguageModel,
@@ -43,7 +44,12 @@ export async function openModel(
   const folder = weightsFolder(run, config, name);
   const tokenizer = readTokenizer(run);
   if (folder === null) {
-    return createModel(config, { config: decoderConfig(config, tokenizer), seed: run.seed });
+    const decoder = decoderConfig(config, tokenizer);
+    const isPlain = config.model.initialization === 'random';
+    const start = isPlain
+      ? { seed: run.seed }
+      : { weights: initializeInduction(decoder, run.seed) };
+    return createModel(config, { config: decoder, ...start });
   }
   const { config: decoder, weights } = loadModelFolder(folder);
   if (decoder.vocabularySize < tokenizer.vocabularySize) {
