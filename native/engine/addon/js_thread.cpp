@@ -1,6 +1,8 @@
 // A way for other threads to run something on the JavaScript thread.
 #include "js_thread.h"
 
+#include <memory>
+
 namespace masksearch::addon {
 
 JsThread::JsThread(Napi::Env env) : queue_(Queue::New(env, "masksearch engine", 0, 1)) {
@@ -23,9 +25,9 @@ void JsThread::release(Napi::Env env) {
 void JsThread::close() { queue_.Release(); }
 
 void JsThread::run(Napi::Env env, Napi::Function, std::nullptr_t*, Call* call) {
+  std::unique_ptr<Call> owned(call);
   // The environment is null when it closes with calls still queued.
-  if (env != nullptr) (*call)(env);
-  delete call;
+  if (env != nullptr) (*owned)(env);
 }
 
 }  // namespace masksearch::addon

@@ -141,7 +141,8 @@ ModelHandle& handle_of(const Napi::Value& value) {
     throw Napi::TypeError::New(value.Env(), "native engine: expected a model handle.");
   }
   void* data = nullptr;
-  napi_unwrap(value.Env(), object, &data);
+  napi_status status = napi_unwrap(value.Env(), object, &data);  // fails in a worker that is ending
+  if (status != napi_ok) throw Napi::Error::New(value.Env(), "native engine: no model handle.");
   auto& handle = *static_cast<ModelHandle*>(data);
   if (handle.engine->closing()) {
     throw Napi::Error::New(value.Env(), "native engine: expected a live model, it is disposed.");
@@ -426,15 +427,13 @@ Napi::Value generate(const Napi::CallbackInfo& info) {
   auto deferred = Napi::Promise::Deferred::New(env);
   engine->js().hold(env);
   auto turn = std::make_shared<Turn>();
-  // The model's object must outlive the turn: settling removes the turn from its handle.
+  // The model's object, and with it the handle, must outlive the turn, which settling removes.
   auto* kept = new Napi::ObjectReference(Napi::Persistent(info[0].As<Napi::Object>()));
-  using Settle = std::function<void(Napi::Env)>;
-  auto settle = [engine, kept, id](Settle then) {
-    engine->js().post([engine, kept, id, then](Napi::Env env) {
-      engine->js().release(env);
-      void* data = nullptr;
-      napi_unwrap(env, kept->Value(), &data);
-      static_cast<ModelHandle*>(data)->turns.erase(id);
+  ModelHandle* owner = &handle;
+  auto settle = [owner, kept, id](std::function<void(Napi::Env)> then) {
+    owner->engine->js().post([owner, kept, id, then](Napi::Env env) {
+      owner->engine->js().release(env);
+      owner->turns.erase(id);
       delete kept;
       then(env);
     });

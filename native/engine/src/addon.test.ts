@@ -149,15 +149,31 @@ describe('the addon', () => {
     expect(output).toBe('cancelled 2000');
   });
 
-  test('works in workers, which may be terminated at any time', async () => {
+  test('works in workers, which may be terminated at any time', { timeout: 30_000 }, async () => {
+    const work = `
+      for (;;) {
+        const [, turn] = endlessTurn();
+        const short = { tokens: new Int32Array(9), offsets: Int32Array.of(0, 9), lossMask: batch.lossMask.slice(0, 9) };
+        short.lossMask[0] = 0;
+        const evaluate = (_, logProbs, entropies) => ({ loss: 1, dLogProbs: logProbs, dEntropies: entropies });
+        await Promise.all([
+          binding.score(model, short),
+          binding.accumulate(model, short, { type: 'custom', evaluate }),
+          binding.readArena(model, 'weights', 0, 100),
+          binding.createModel(config, 2).then(({ model }) => binding.dispose(model)),
+        ]);
+      }
+    `;
     const output = await run(`
-      const work = ${JSON.stringify(`${prelude} for (;;) await binding.score(model, batch);`)};
-      const workers = [0, 1].map(() => new Worker(
-        new URL('data:text/javascript,' + encodeURIComponent(work)),
-      ));
-      await Promise.all(workers.map((worker) => new Promise((resolve) => worker.once('online', resolve))));
-      await sleep(300);
-      await Promise.all(workers.map((worker) => worker.terminate()));
+      const source = ${JSON.stringify(prelude + work)};
+      for (let i = 0; i < 16; i++) {
+        const workers = [0, 1].map(
+          () => new Worker(new URL('data:text/javascript,' + encodeURIComponent(source))),
+        );
+        await Promise.all(workers.map((worker) => new Promise((online) => worker.once('online', online))));
+        await sleep(50 + 11 * i);
+        await Promise.all(workers.map((worker) => worker.terminate()));
+      }
       console.log((await binding.score(model, batch)).logProbs.length);
     `);
     expect(output).toBe('2000');
