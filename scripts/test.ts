@@ -34,7 +34,9 @@ function countModule(module: TestModule, counts: Counts): void {
     if (result.state === 'passed') counts.passed++;
     else if (result.state === 'skipped') {
       const reason = result.note === undefined ? '' : ` (${result.note})`;
-      counts.skipped.push(`${module.relativeModuleId} > ${test.fullName}${reason}`);
+      counts.skipped.push(
+        `${module.project.name} ${module.relativeModuleId} > ${test.fullName}${reason}`,
+      );
     } else counts.failed++;
   }
   // A file that could not be loaded holds no tests; it must not pass for that.
