@@ -30,10 +30,10 @@ Buffer& Buffer::operator=(Buffer&& other) noexcept {
 float* Buffer::reserve(size_t count) {
   if (data_ != nullptr && count <= size_) return data_;
   const size_t bytes = (count + kSlack) * sizeof(float);
-  float* data = static_cast<float*>(::operator new(bytes, kAlignment));
-  std::memset(data, 0, bytes);
-  release(data_);
-  data_ = data;
+  release(std::exchange(data_, nullptr));
+  size_ = 0;
+  data_ = static_cast<float*>(::operator new(bytes, kAlignment));
+  std::memset(data_, 0, bytes);
   size_ = count;
   return data_;
 }
