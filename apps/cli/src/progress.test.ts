@@ -21,13 +21,16 @@ describe('progress', () => {
       stage: 'sft',
       unit: 'steps',
       done: 120,
+      doneHere: 120,
       total: 600,
       seconds: 40,
       note: 'loss 1',
     };
     expect(progressLine(state)).toBe('sft  120/600 steps  3.0/s  2m 40s left  loss 1');
     expect(progressLine({ ...state, total: undefined, note: '' })).toBe('sft  120 steps  3.0/s');
-    expect(progressLine({ ...state, done: 0, seconds: 0, note: '' })).toBe('sft  0/600 steps');
+    expect(progressLine({ ...state, done: 0, doneHere: 0, seconds: 0, note: '' })).toBe(
+      'sft  0/600 steps',
+    );
   });
 
   test('writes a line every ten seconds where there is no terminal', () => {
@@ -39,6 +42,17 @@ describe('progress', () => {
       'x  10/30 steps  1.0/s  20s left\n',
       'x  20/30 steps  1.0/s  10s left\n',
     ]);
+  });
+
+  test('does not count what an earlier process did in the rate', () => {
+    const stream = new FakeStream(false);
+    let now = 0;
+    const progress = new Progress({ stage: 'x', unit: 'steps', stream, now: () => now });
+    now = 1000;
+    progress.update(101, 200);
+    now = 10_000;
+    progress.update(110, 200);
+    expect(stream.written).toEqual(['x  110/200 steps  1.0/s  1m 30s left\n']);
   });
 
   test('rewrites one line on a terminal and removes it at the end', () => {

@@ -35,6 +35,8 @@ export class Progress implements ProgressSink {
   readonly #stream: ProgressStream;
   readonly #now: () => number;
   readonly #started: number;
+  /** Units that were done before this process: a resumed stage does not start at 0. */
+  #doneBefore: number | undefined;
   #lastShown: number;
   #open = false;
 
@@ -49,11 +51,14 @@ export class Progress implements ProgressSink {
 
   update(done: number, total: number | undefined, note = ''): void {
     const now = this.#now();
+    // The first report comes after the first unit, or at the very start.
+    this.#doneBefore ??= Math.max(0, done - 1);
     const interval = this.#stream.isTTY ? TERMINAL_INTERVAL_MS : LOG_INTERVAL_MS;
     if (now - this.#lastShown < interval) return;
     this.#lastShown = now;
     const seconds = (now - this.#started) / 1000;
-    const line = progressLine({ ...this.#options, done, total, note, seconds });
+    const doneHere = done - this.#doneBefore;
+    const line = progressLine({ ...this.#options, done, doneHere, total, note, seconds });
     if (this.#stream.isTTY) {
       const fitting = line.slice(0, Math.max(20, (this.#stream.columns || 80) - 1));
       this.#stream.write(`\r\x1b[K${fitting}`);
@@ -75,12 +80,14 @@ export function progressLine(state: {
   stage: string;
   unit: string;
   done: number;
+  /** Of them, by this process; what the rate is computed from. */
+  doneHere: number;
   total: number | undefined;
   seconds: number;
   note: string;
 }): string {
-  const { stage, unit, done, total, seconds, note } = state;
-  const rate = seconds > 0 ? done / seconds : 0;
+  const { stage, unit, done, doneHere, total, seconds, note } = state;
+  const rate = seconds > 0 ? doneHere / seconds : 0;
   const parts = [stage, total === undefined ? `${done} ${unit}` : `${done}/${total} ${unit}`];
   if (rate > 0) parts.push(rate >= 10 ? `${rate.toFixed(0)}/s` : `${rate.toPrecision(2)}/s`);
   if (rate > 0 && total !== undefined && total > done) {

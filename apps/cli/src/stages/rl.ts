@@ -1,8 +1,4 @@
 // Stage rl: DAPO on rollouts of the model itself. Here agent, search and trainer meet; none knows the others.
-import { rmSync } from 'node:fs';
-import { join } from 'node:path';
-import { CancelledError } from '@masksearch/core';
-import { saveModelFolder } from '@masksearch/model';
 import type { SearchTool } from '@masksearch/search';
 import {
   dapo,
@@ -16,9 +12,10 @@ import type { RunConfig } from '../config/run-config.ts';
 import { stageOutputs, type RunContext } from '../run/run-folder.ts';
 import { runStage, type StageOutcome, type StageResult, type StageWork } from '../run/run-stage.ts';
 import { groupCollector } from './collect.ts';
-import { modelInputs, openModel, readTokenizer } from './model-source.ts';
+import { modelInputs } from './model-source.ts';
 import { readTasks } from './read-tasks.ts';
 import { withIndex } from './sides.ts';
+import { trainCheckpoint } from './train-checkpoint.ts';
 
 export async function rlStage(run: RunContext, config: RunConfig): Promise<StageOutcome> {
   const { concurrency: _, ...rl } = config.rl;
@@ -31,50 +28,37 @@ export async function rlStage(run: RunContext, config: RunConfig): Promise<Stage
   });
 }
 
-async function trainRl(
+function trainRl(
   run: RunContext,
   config: RunConfig,
   work: StageWork,
   search: SearchTool,
 ): Promise<StageResult> {
   const { rl } = config;
-  const tokenizer = readTokenizer(run);
-  const model = await openModel(run, config, 'sft');
-  const checkpoints = join(work.folder, 'checkpoints');
   const progress = work.progress('steps');
-  try {
-    const result = await dapo({
-      model,
-      tasks: tasksToTrain(await readTasks(run, 'train'), rl),
-      collect: groupCollector({
+  return trainCheckpoint({
+    run,
+    config,
+    work,
+    from: 'sft',
+    train: async ({ model, tokenizer, checkpoints, metrics }) => {
+      const { stopped, ...counts } = await dapo({
         model,
-        tokenizer,
-        config,
-        search,
-        seed: run.seed,
-      }),
-      recipe: recipeOf(rl),
-      curriculum: rl.curriculum,
-      config: dapoConfigOf(rl, run.seed),
-      schedule: warmUpSchedule({ peak: rl.learningRate, warmUpSteps: rl.warmUpSteps }),
-      adamW: { weightDecay: rl.weightDecay, maxGradientNorm: rl.maxGradientNorm },
-      checkpoints: { folder: checkpoints, everySteps: rl.checkpointEvery },
-      metrics: join(work.folder, 'metrics.jsonl'),
-      signal: work.signal,
-      onStep: (row) => progress.update(Number(row['step']), rl.steps, noteOf(row)),
-    });
-    if (result.stopped) {
-      throw new CancelledError(`rl: stopped at step ${result.steps} of ${rl.steps}.`);
-    }
-    const tokenizerJson = tokenizer.serialize();
-    await saveModelFolder(join(work.folder, 'model'), model, { tokenizerJson });
-    // The weights are in place: what only resumption needs can go.
-    rmSync(checkpoints, { recursive: true, force: true });
-    const { stopped: __, ...counts } = result;
-    return { counts, device: model.device };
-  } finally {
-    await model.dispose();
-  }
+        tasks: tasksToTrain(await readTasks(run, 'train'), rl),
+        collect: groupCollector({ model, tokenizer, config, search, seed: run.seed }),
+        recipe: recipeOf(rl),
+        curriculum: rl.curriculum,
+        config: dapoConfigOf(rl, run.seed),
+        schedule: warmUpSchedule({ peak: rl.learningRate, warmUpSteps: rl.warmUpSteps }),
+        adamW: { weightDecay: rl.weightDecay, maxGradientNorm: rl.maxGradientNorm },
+        checkpoints: { folder: checkpoints, everySteps: rl.checkpointEvery },
+        metrics,
+        signal: work.signal,
+        onStep: (row) => progress.update(Number(row['step']), rl.steps, noteOf(row)),
+      });
+      return { stopped, counts };
+    },
+  });
 }
 
 type RlConfig = RunConfig['rl'];

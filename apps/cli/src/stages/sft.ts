@@ -1,12 +1,10 @@
 // Stage sft: the trajectories as token sequences, through the phases of the configuration.
-import { rmSync } from 'node:fs';
-import { join } from 'node:path';
 import { trajectoryToExample } from '@masksearch/agent';
-import { CancelledError, ConfigError, readAllJsonl, trajectorySchema } from '@masksearch/core';
-import { saveModelFolder } from '@masksearch/model';
+import { ConfigError, readAllJsonl, trajectorySchema } from '@masksearch/core';
 import type { Tokenizer } from '@masksearch/tokenizer';
 import {
   cosineSchedule,
+  countPhaseSteps,
   sft,
   type MetricsRow,
   type SftPhase,
@@ -14,10 +12,11 @@ import {
 } from '@masksearch/train';
 import type { RunConfig } from '../config/run-config.ts';
 import { stageFile, stageOutputs, type RunContext } from '../run/run-folder.ts';
-import { runStage, type StageOutcome, type StageWork } from '../run/run-stage.ts';
+import { runStage, type StageOutcome, type StageResult, type StageWork } from '../run/run-stage.ts';
 import { copyingGenerator } from './copying.ts';
-import { modelInputs, openModel, readTokenizer } from './model-source.ts';
+import { modelInputs } from './model-source.ts';
 import { readTasks } from './read-tasks.ts';
+import { trainCheckpoint } from './train-checkpoint.ts';
 
 export async function sftStage(run: RunContext, config: RunConfig): Promise<StageOutcome> {
   // Results do not depend on the number of threads.
@@ -31,46 +30,39 @@ export async function sftStage(run: RunContext, config: RunConfig): Promise<Stag
   });
 }
 
-async function trainSft(run: RunContext, config: RunConfig, work: StageWork) {
-  const tokenizer = readTokenizer(run);
-  const examples = await readExamples(run, tokenizer);
-  const model = await openModel(run, config, 'base');
-  const { weightDecay, maxGradientNorm } = config.sft;
-  const checkpoints = join(work.folder, 'checkpoints');
+function trainSft(run: RunContext, config: RunConfig, work: StageWork): Promise<StageResult> {
+  const { batchTokens, microBatchTokens, weightDecay, maxGradientNorm, ...options } = config.sft;
   const progress = work.progress('steps');
-  try {
-    const result = await sft({
-      model,
-      phases: phasesOf(run, config, tokenizer, examples),
-      schedule: cosineSchedule({
-        peak: config.sft.learningRate,
-        floor: config.sft.finalLearningRate,
-        warmUpSteps: config.sft.warmUpSteps,
-      }),
-      batchTokens: config.sft.batchTokens,
-      microBatchTokens: config.sft.microBatchTokens,
-      seed: run.seed,
-      adamW: { weightDecay, maxGradientNorm },
-      checkpoints: { folder: checkpoints, everySteps: config.sft.checkpointEvery },
-      metrics: join(work.folder, 'metrics.jsonl'),
-      signal: work.signal,
-      onStep: (row) => progress.update(Number(row['step']), undefined, noteOf(row)),
-    });
-    if (result.stopped) {
-      throw new CancelledError(`sft: stopped at step ${result.steps} of ${result.totalSteps}.`);
-    }
-    const tokenizerJson = tokenizer.serialize();
-    await saveModelFolder(join(work.folder, 'model'), model, { tokenizerJson });
-    // The weights are in place: what only resumption needs can go.
-    rmSync(checkpoints, { recursive: true, force: true });
-    const { steps, tokens, skippedSteps } = result;
-    return {
-      counts: { steps, tokens, skippedSteps, ...countExamples(examples) },
-      device: model.device,
-    };
-  } finally {
-    await model.dispose();
-  }
+  return trainCheckpoint({
+    run,
+    config,
+    work,
+    from: 'base',
+    train: async ({ model, tokenizer, checkpoints, metrics }) => {
+      const examples = await readExamples(run, tokenizer);
+      const phases = phasesOf(run, config, tokenizer, examples);
+      const totalSteps = countPhaseSteps({ phases, batchTokens, seed: run.seed });
+      const { stopped, steps, tokens, skippedSteps } = await sft({
+        model,
+        phases,
+        schedule: cosineSchedule({
+          peak: options.learningRate,
+          floor: options.finalLearningRate,
+          warmUpSteps: options.warmUpSteps,
+        }),
+        batchTokens,
+        microBatchTokens,
+        seed: run.seed,
+        adamW: { weightDecay, maxGradientNorm },
+        checkpoints: { folder: checkpoints, everySteps: options.checkpointEvery },
+        metrics,
+        signal: work.signal,
+        onStep: (row) => progress.update(Number(row['step']), totalSteps, noteOf(row)),
+      });
+      const counts = { steps, tokens, skippedSteps, ...countExamples(examples) };
+      return { stopped, counts };
+    },
+  });
 }
 
 function noteOf(row: MetricsRow): string {

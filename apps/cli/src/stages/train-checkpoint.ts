@@ -1,0 +1,56 @@
+// What the training stages have in common: open a model, train it with checkpoints in the stage's folder, save it there.
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { CancelledError } from '@masksearch/core';
+import { saveModelFolder, type LanguageModel, type SaveModelOptions } from '@masksearch/model';
+import type { Tokenizer } from '@masksearch/tokenizer';
+import type { RunConfig } from '../config/run-config.ts';
+import type { RunContext } from '../run/run-folder.ts';
+import type { StageResult, StageWork } from '../run/run-stage.ts';
+import { openModel, readTokenizer, type CheckpointName } from './model-source.ts';
+
+export interface Training {
+  readonly model: LanguageModel;
+  readonly tokenizer: Tokenizer;
+  /** Folder for checkpoints; gone when the stage is done. */
+  readonly checkpoints: string;
+  /** Path of the metrics file. */
+  readonly metrics: string;
+}
+
+export interface CheckpointJob {
+  readonly run: RunContext;
+  readonly config: RunConfig;
+  readonly work: StageWork;
+  /** The weights to start from. */
+  readonly from: CheckpointName;
+  /** How the weights are stored; default F32, which loads back bit for bit. */
+  readonly dtype?: SaveModelOptions['dtype'];
+  readonly train: (training: Training) => Promise<{
+    /** The signal ended the training before its last step. */
+    readonly stopped: boolean;
+    readonly counts: Readonly<Record<string, number>>;
+  }>;
+}
+
+/** Trains and leaves `model/` in the stage's folder. @throws {CancelledError} stopped; the checkpoints stay. */
+export async function trainCheckpoint(job: CheckpointJob): Promise<StageResult> {
+  const { run, config, work, from, dtype } = job;
+  const tokenizer = readTokenizer(run);
+  const model = await openModel(run, config, from);
+  const checkpoints = join(work.folder, 'checkpoints');
+  const metrics = join(work.folder, 'metrics.jsonl');
+  try {
+    const { stopped, counts } = await job.train({ model, tokenizer, checkpoints, metrics });
+    if (stopped) throw new CancelledError('training: stopped; its last checkpoint is kept.');
+    await saveModelFolder(join(work.folder, 'model'), model, {
+      tokenizerJson: tokenizer.serialize(),
+      ...(dtype === undefined ? {} : { dtype }),
+    });
+    // The weights are in place: what only resumption needs can go.
+    rmSync(checkpoints, { recursive: true, force: true });
+    return { counts, device: model.device };
+  } finally {
+    await model.dispose();
+  }
+}
