@@ -67,7 +67,7 @@ describe('the command line', () => {
     [
       'an unknown key',
       () => ['run', '--config', writeFile('a.yaml', 'sft:\n  lerningRate: 1\n')],
-      /a\.yaml: .*sft\.lerningRate; did you mean sft\.learningRate/,
+      /a\.yaml:2: .*sft\.lerningRate; did you mean sft\.learningRate/,
     ],
     ['a missing stage', () => ['tasks', '--run', 'empty'], /masksearch corpus --run/],
     [

@@ -6,7 +6,7 @@ import type { Command } from 'commander';
 import { stringify } from 'yaml';
 import { applyFlags, type Flag } from '../config/flags.ts';
 import { jsonSchemaOf } from '../config/leaves.ts';
-import { parseConfig, readConfigFile } from '../config/load.ts';
+import { lineOfKey, parseConfig, readConfigFile } from '../config/load.ts';
 import { runConfigSchema, type RunConfig } from '../config/run-config.ts';
 import type { RunContext } from '../run/run-folder.ts';
 
@@ -52,7 +52,7 @@ export function resolveRun(
   const path = options.config ?? rememberedConfig(options.run);
   const file = path === undefined ? {} : readConfigFile(path);
   // The file is checked alone first, so that a wrong key is looked for in the right place.
-  if (path !== undefined) parseConfig(runConfigSchema, file, path);
+  if (path !== undefined) parseConfig(runConfigSchema, file, (key) => placeOf(path, key));
   const config = parseConfig(runConfigSchema, applyFlags(file, flags, options), 'flags');
   if (options.printConfig) {
     process.stdout.write(stringify(config));
@@ -62,6 +62,11 @@ export function resolveRun(
   writeFileAtomic(join(folder, CONFIG_FILE), stringify(config));
   const say = (line: string): unknown => process.stderr.write(`${line}\n`);
   return { run: { folder, seed: config.seed, fresh: options.fresh ?? false, signal, say }, config };
+}
+
+function placeOf(path: string, key: string): string {
+  const line = lineOfKey(path, key);
+  return line === undefined ? path : `${path}:${line}`;
 }
 
 /** The configuration that earlier commands left in a run folder, if there is one. */

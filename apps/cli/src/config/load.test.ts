@@ -1,10 +1,12 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { ConfigError } from '@masksearch/core';
+import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { applyFlags, flagsOf } from './flags.ts';
 import { jsonSchemaOf, leavesOf } from './leaves.ts';
-import { parseConfig, readConfigFile, withSetting } from './load.ts';
+import { lineOfKey, parseConfig, readConfigFile, withSetting } from './load.ts';
 import { editDistance, nearest } from './nearest.ts';
 import { runConfigSchema, sectionSchema, SECTION_NAMES } from './run-config.ts';
 
@@ -64,6 +66,7 @@ describe('readConfigFile', () => {
   test.each([
     ['broken.yaml', 'a: [1,\nb: 2\n', /broken\.yaml:\d+: expected YAML/],
     ['list.yaml', '- 1\n', /expected keys and values, received \[1\]/],
+    ['alias.yaml', 'a: *x\n', /alias\.yaml: expected YAML; Unresolved alias/],
   ])('refuses %s', (name, text, message) => {
     expect(() => readConfigFile(file(name, text))).toThrow(message);
   });
@@ -71,6 +74,68 @@ describe('readConfigFile', () => {
   test('says where examples are when there is no file', () => {
     expect(() => readConfigFile(join(folder, 'absent.yaml'))).toThrow(
       /found none; runs\/configs\//,
+    );
+  });
+});
+
+describe('lineOfKey', () => {
+  test('finds keys in mappings and lists', () => {
+    const path = file(
+      'lines.yaml',
+      'seed: 1\nsft:\n  # the curriculum\n  phases:\n    - {name: a}\n    - name: b\n      nam: c\n',
+    );
+    expect(lineOfKey(path, 'seed')).toBe(1);
+    expect(lineOfKey(path, 'sft.phases')).toBe(4);
+    expect(lineOfKey(path, 'sft.phases.1.nam')).toBe(7);
+    expect(lineOfKey(path, 'absent')).toBeUndefined();
+  });
+});
+
+describe('fuzz', () => {
+  const onlyConfigErrors = (work: () => unknown): boolean => {
+    try {
+      work();
+      return true;
+    } catch (error) {
+      return error instanceof ConfigError && error.message.length < 2000;
+    }
+  };
+
+  test('any value is a configuration or a ConfigError', () => {
+    const keys = ['name', 'seed', ...SECTION_NAMES];
+    const settings = fc.dictionary(fc.constantFrom(...keys), fc.jsonValue());
+    fc.assert(
+      fc.property(fc.oneof(settings, fc.jsonValue()), (value) =>
+        onlyConfigErrors(() => parseConfig(runConfigSchema, value, 'fuzz')),
+      ),
+    );
+  });
+
+  test('any file is a configuration or a ConfigError', () => {
+    const yaml = fc.array(
+      fc.constantFrom(
+        'a',
+        ':',
+        ' ',
+        '\n',
+        '- ',
+        '&x',
+        '*x',
+        '!!int',
+        '{',
+        ']',
+        '"',
+        '%',
+        '|',
+        '\t',
+        '<<',
+      ),
+    );
+    fc.assert(
+      fc.property(yaml, (parts) => {
+        const path = file('fuzz.yaml', parts.join(''));
+        return onlyConfigErrors(() => readConfigFile(path));
+      }),
     );
   });
 });

@@ -1,7 +1,7 @@
 // From a YAML file and flags to a checked configuration; every refusal names file, key and fix.
 import { existsSync, readFileSync } from 'node:fs';
 import { ConfigError } from '@masksearch/core';
-import { parseDocument } from 'yaml';
+import { isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
 import type { ZodType, z } from 'zod';
 import { leavesOf } from './leaves.ts';
 import { nearest } from './nearest.ts';
@@ -13,23 +13,46 @@ export function readConfigFile(path: string): Record<string, unknown> {
       `${path}: expected a configuration file, found none; runs/configs/ holds examples.`,
     );
   }
-  const document = parseDocument(readFileSync(path, 'utf8'));
-  const problem = document.errors[0];
-  if (problem !== undefined) {
-    const line = problem.linePos?.[0].line;
-    throw new ConfigError(
-      `${path}${line === undefined ? '' : `:${line}`}: expected YAML; ${problem.message}`,
-      {
-        cause: problem,
-      },
-    );
-  }
-  const value: unknown = document.toJS();
+  const value = parseYaml(path, readFileSync(path, 'utf8'));
   if (value === null) return {};
   if (typeof value !== 'object' || Array.isArray(value)) {
     throw new ConfigError(`${path}: expected keys and values, received ${JSON.stringify(value)}.`);
   }
   return value as Record<string, unknown>;
+}
+
+function parseYaml(path: string, text: string): unknown {
+  const document = parseDocument(text);
+  const problem = document.errors[0];
+  if (problem !== undefined) {
+    const line = problem.linePos?.[0].line;
+    const where = line === undefined ? path : `${path}:${line}`;
+    throw new ConfigError(`${where}: expected YAML; ${problem.message}`, { cause: problem });
+  }
+  try {
+    return document.toJS() as unknown;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new ConfigError(`${path}: expected YAML; ${reason}.`, { cause: error });
+  }
+}
+
+/** Line of a dotted key in a YAML file, from 1; undefined where the file does not have it. */
+export function lineOfKey(path: string, key: string): number | undefined {
+  const lines = new LineCounter();
+  let node: unknown = parseDocument(readFileSync(path, 'utf8'), { lineCounter: lines }).contents;
+  let line: number | undefined;
+  for (const part of key.split('.')) {
+    if (isSeq(node)) {
+      node = node.items[Number(part)];
+    } else if (isMap(node)) {
+      const pair = node.items.find((item) => isScalar(item.key) && String(item.key.value) === part);
+      const at = isScalar(pair?.key) ? pair.key.range?.[0] : undefined;
+      line = at === undefined ? line : lines.linePos(at).line;
+      node = pair?.value;
+    }
+  }
+  return line;
 }
 
 /** A copy of `base` with the dotted `path` set to `value`. */
@@ -47,29 +70,32 @@ export function withSetting(
 
 /**
  * Checks `value` and fills in defaults.
- * @param where The file or command that the value came from, for messages.
+ * @param where The file or command that the value came from, for messages; of a key, if that is known better.
  * @throws {ConfigError} naming the first wrong key: unknown (with the nearest known one), wrong type, out of range.
  */
 export function parseConfig<S extends ZodType>(
   schema: S,
   value: unknown,
-  where: string,
+  where: string | ((key: string) => string),
 ): z.output<S> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const issue = result.error.issues[0];
   const path = issue?.path.map(String) ?? [];
+  const placeOf = (key: string): string => (typeof where === 'string' ? where : where(key));
   if (issue?.code === 'unrecognized_keys') {
-    const unknown = [...path, issue.keys[0] ?? ''].join('.');
-    const guess = nearest(unknown, keysOf(schema));
+    const key = [...path, issue.keys[0] ?? ''].join('.');
+    const guess = nearest(key, keysOf(schema));
     const hint = guess === undefined ? 'see --help for the keys' : `did you mean ${guess}`;
-    throw new ConfigError(`${where}: expected known keys, received ${unknown}; ${hint}.`, {
-      data: { key: unknown },
+    throw new ConfigError(`${placeOf(key)}: expected known keys, received ${key}; ${hint}.`, {
+      data: { key },
     });
   }
+  const key = path.join('.');
+  const received = JSON.stringify(at(value, path));
   throw new ConfigError(
-    `${where}: ${path.join('.') || 'the configuration'}: ${issue?.message ?? 'is invalid'}, received ${JSON.stringify(at(value, path))}.`,
-    { data: { key: path.join('.') }, cause: result.error },
+    `${placeOf(key)}: ${key || 'the configuration'}: ${issue?.message ?? 'is invalid'}, received ${received}.`,
+    { data: { key }, cause: result.error },
   );
 }
 
