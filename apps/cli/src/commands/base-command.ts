@@ -1,17 +1,15 @@
-// `masksearch base`: trains a base model with the stages up to sft, and exports it for other runs to start from.
+// `masksearch base`: trains a base model and puts it where other runs can start from it.
 import { resolve } from 'node:path';
 import { Command } from 'commander';
-import { flagsOf } from '../config/flags.ts';
-import { runConfigSchema } from '../config/run-config.ts';
 import { withRunLock } from '../run/lock.ts';
-import { exportBase } from '../stages/base.ts';
-import { addSharedOptions, resolveRun, type SharedOptions } from './settings.ts';
+import { addSharedOptions, resolveRun, shippedConfig, type SharedOptions } from './settings.ts';
+import { sectionFlags } from './stage-command.ts';
 
 export function baseCommand(signal: AbortSignal): Command {
-  const flags = flagsOf('seed', runConfigSchema.shape.seed, false);
+  const flags = sectionFlags(['base', 'model', 'corpus', 'tokenizer']);
   const command = addSharedOptions(
     new Command('base').description('train a small base model and export it for other runs'),
-    'runs/configs/base.yaml',
+    shippedConfig('base'),
   )
     .option('--output <folder>', 'where the model is put', 'models/base')
     .addHelpText('after', '\nExamples:\n  $ masksearch base --output models/base');
@@ -22,6 +20,7 @@ export function baseCommand(signal: AbortSignal): Command {
       if (resolved === undefined) return;
       const { run, config } = resolved;
       const output = resolve(options.output);
+      const { exportBase } = await import('../stages/base.ts');
       const outcome = await withRunLock(run.folder, () => exportBase(run, config, output));
       if (options.json) process.stdout.write(`${JSON.stringify(outcome)}\n`);
     },

@@ -1,15 +1,10 @@
 // `masksearch run` and `masksearch quickstart`: all stages of one configuration, in order.
-import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { flagsOf, type Flag } from '../config/flags.ts';
 import { runConfigSchema, sectionSchema, SECTION_NAMES } from '../config/run-config.ts';
 import { withRunLock } from '../run/lock.ts';
 import { runAllStages } from '../stages/run-all.ts';
-import { addSharedOptions, resolveRun, type SharedOptions } from './settings.ts';
-
-const QUICKSTART = fileURLToPath(
-  new URL('../../../../runs/configs/quickstart.yaml', import.meta.url),
-);
+import { addSharedOptions, resolveRun, shippedConfig, type SharedOptions } from './settings.ts';
 
 export function runCommand(signal: AbortSignal): Command {
   const command = addSharedOptions(
@@ -28,7 +23,7 @@ export function quickstartCommand(signal: AbortSignal): Command {
     new Command('quickstart').description(
       'from nothing to a trained search agent: all stages on a generated world',
     ),
-    QUICKSTART,
+    shippedConfig('quickstart'),
   ).addHelpText(
     'after',
     '\nExamples:\n  $ masksearch quickstart\n  $ masksearch quickstart --seed 2 --run runs/seed-2',

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { writeFileAtomic } from '@masksearch/core';
+import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { stringify } from 'yaml';
 import { applyFlags, type Flag } from '../config/flags.ts';
@@ -21,6 +22,11 @@ export interface SharedOptions {
 
 /** The resolved configuration of a run, in its folder. */
 const CONFIG_FILE = 'config.yaml';
+
+/** Path of a configuration that comes with the repository. */
+export function shippedConfig(name: 'quickstart' | 'base'): string {
+  return fileURLToPath(new URL(`../../../../runs/configs/${name}.yaml`, import.meta.url));
+}
 
 export function addSharedOptions(command: Command, defaultConfig?: string): Command {
   return command

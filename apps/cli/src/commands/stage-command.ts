@@ -2,13 +2,13 @@
 import { Command } from 'commander';
 import { stringify } from 'yaml';
 import { flagsOf, type Flag } from '../config/flags.ts';
-import { runConfigSchema, sectionSchema } from '../config/run-config.ts';
+import { runConfigSchema, sectionSchema, type SectionName } from '../config/run-config.ts';
 import { withRunLock } from '../run/lock.ts';
 import type { Stage } from '../stages/registry.ts';
 import { addSharedOptions, resolveRun, type SharedOptions } from './settings.ts';
 
 export function stageCommand(stage: Stage, signal: AbortSignal): Command {
-  const flags = stageFlags(stage);
+  const flags = sectionFlags(stage.sections);
   const command = addSharedOptions(new Command(stage.name).description(stage.summary));
   for (const { option } of flags) command.addOption(option);
   const examples = stage.examples.map((example) => `  $ ${example}`).join('\n');
@@ -25,10 +25,10 @@ export function stageCommand(stage: Stage, signal: AbortSignal): Command {
   });
 }
 
-/** The stage's own keys without prefix, those of the other sections it reads with theirs. */
-function stageFlags(stage: Stage): Flag[] {
-  const sections = stage.sections.flatMap((name, index) =>
-    flagsOf(name, sectionSchema(name), index === 0),
-  );
-  return [...flagsOf('seed', runConfigSchema.shape.seed, false), ...sections];
+/** The seed, the command's own keys without prefix (those of the first section), the others with theirs. */
+export function sectionFlags(sections: readonly SectionName[]): Flag[] {
+  return [
+    ...flagsOf('seed', runConfigSchema.shape.seed, false),
+    ...sections.flatMap((name, index) => flagsOf(name, sectionSchema(name), index === 0)),
+  ];
 }
