@@ -1,10 +1,11 @@
-// Runs every suite of the repository (vitest and, where built, ctest) and ends with the counts alone on a line.
+// Runs every suite of the repository (vitest and ctest) and ends with the counts alone on a line.
 //
 //   npm test                      everything
 //   npm test -- packages/ramp     only test files whose path contains the words given
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join, relative } from 'node:path';
 import { startVitest, type TestModule } from 'vitest/node';
 
 interface Counts {
@@ -46,14 +47,24 @@ function countModule(module: TestModule, counts: Counts): void {
   counts.failed += brokenSuites.length + (module.errors().length > 0 || tests === 0 ? 1 : 0);
 }
 
+/** Builds the C++ tests of a native package apart from its addon, and runs them. */
 function runCtest(folder: string, counts: Counts): void {
-  const build = join(folder, 'build');
-  if (!existsSync(join(build, 'CTestTestfile.cmake'))) return;
+  const lists = join(folder, 'CMakeLists.txt');
+  if (!existsSync(lists) || !readFileSync(lists, 'utf8').includes('enable_testing')) return;
+  const build = join(folder, 'build', 'tests');
   const report = join(build, 'ctest.xml');
-  const args = ['--test-dir', build, '--output-on-failure', '--output-junit', report];
-  const { status } = spawnSync('ctest', args, { stdio: 'inherit' });
+  rmSync(report, { force: true });
+  console.log(`\nC++ tests of ${relative(root, folder)}`);
+  const run = (command: string, ...args: string[]): number | null =>
+    spawnSync(command, args, { stdio: ['ignore', 'inherit', 'inherit'] }).status;
+  const isBuilt =
+    run('cmake', '-S', folder, '-B', build, '--log-level=WARNING') === 0 &&
+    run('cmake', '--build', build, '--parallel', String(availableParallelism())) === 0;
+  const status = isBuilt
+    ? run('ctest', '--test-dir', build, '--output-on-failure', '--output-junit', report)
+    : 1;
   if (!existsSync(report)) {
-    console.error(`ctest left no report in ${build}; it counts as one failure.`);
+    console.error(`${relative(root, folder)}: its C++ tests could not be built; one failure.`);
     counts.failed++;
     return;
   }
