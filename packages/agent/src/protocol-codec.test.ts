@@ -95,7 +95,8 @@ describe('ProtocolCodec', () => {
   it('writes [mask] of a prompt as the special token, and tags in it as characters', () => {
     const codec = new ProtocolCodec(tagTokenizer);
     const mask = tagTokenizer.specialId('[mask]');
-    expect([...codec.prompt(FILL_TASK).ids].filter((id) => id === mask)).toHaveLength(2);
+    // Two gaps, each once in the paragraph and once in its sentence below it.
+    expect([...codec.prompt(FILL_TASK).ids].filter((id) => id === mask)).toHaveLength(4);
     const tags = new Set(ALL_TAGS.map((tag) => tagTokenizer.specialId(tag)));
     expect([...codec.encodePrompt(ALL_TAGS.join(''))].filter((id) => tags.has(id))).toEqual([]);
   });

@@ -1,5 +1,6 @@
 // The episode protocol as text: how tasks are shown and how turns are written and read. Knows nothing about tokens.
 import { MASK_MARKER, type Task } from '@masksearch/core';
+import { sentencesOf } from './sentences.ts';
 
 /** Tags of the protocol, by what they enclose. */
 export const TAGS = {
@@ -28,9 +29,17 @@ export type Action =
   | { readonly type: 'answer'; readonly thought: string; readonly text: string }
   | { readonly type: 'invalid'; readonly reason: string };
 
-/** The user's part of an episode. Short, because small models read it; no instruction, so no stray `[mask]`. */
+/**
+ * The user's part of an episode. Short, because small models read it; no instruction, so no stray `[mask]`. The
+ * sentences that have gaps come once more after the paragraph: read from left to right, a sentence does not know of
+ * its gap until most of it is past, so a small model could not tell which one to look up.
+ */
 export function renderPrompt(task: Task): string {
-  return task.type === 'ramp' ? `Fill: ${task.masked}\n` : `Question: ${task.question}\n`;
+  if (task.type === 'qa') return `Question: ${task.question}\n`;
+  const gapped = sentencesOf(task.masked).filter((sentence) => sentence.includes(MASK_MARKER));
+  return [`Fill: ${task.masked}`, ...gapped.map((sentence) => ` ${sentence.trim()}`), ''].join(
+    '\n',
+  );
 }
 
 // Contents start with a space: with byte-level BPE a name then has the tokens it has inside a sentence, so that
