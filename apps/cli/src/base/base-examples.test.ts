@@ -47,17 +47,35 @@ describe('baseExamples', () => {
     }
   });
 
-  it('puts what belongs in the gaps after the article, and it stands in the passages before it', () => {
-    const examples = examplesOf({ gapShare: 1 }, 0);
-    const gapped = examples.filter(({ ids }) => ids.includes(mask));
-    expect(gapped.length).toBeGreaterThan(examples.length / 2);
-    for (const { ids } of gapped) {
-      const lines = tokenizer.decode(ids).replace('<|endoftext|>', '').trimEnd().split('\n');
-      const fillings = lines.at(-1)?.trim().split(' ; ') ?? [];
-      const gaps = (lines.at(-2)?.split('[mask]').length ?? 1) - 1;
-      expect(fillings).toHaveLength(gaps);
-      const passages = lines.slice(0, -2).join('\n');
-      for (const filling of fillings) expect(passages).toContain(filling);
+  it('labels of sentences with gaps only the fillings', () => {
+    const examples = examplesOf({ gapShare: 1 }, 0).filter(({ ids }) => ids.includes(mask));
+    for (const { ids, labels } of examples) {
+      const shown = tokenizer.decode(ids.filter((_, t) => labels[t] === 0));
+      const fillings = tokenizer.decode(ids.filter((_, t) => labels[t] === 1)).trimEnd();
+      const gaps = shown.split('[mask]').length - 1;
+      expect(fillings.split('\n')).toHaveLength(gaps);
+    }
+  });
+
+  it('gives sentences with gaps, and what fills them stands in the passages', () => {
+    const texts = examplesOf({ gapShare: 1 }, 0)
+      .filter(({ ids }) => ids.includes(mask))
+      .map(({ ids }) => tokenizer.decode(ids).trimEnd().split('\n'));
+    const gapFirst = texts.filter(([first]) => first?.includes('[mask]'));
+    const gapsAfter = texts.filter(([first]) => !first?.includes('[mask]'));
+    expect(gapFirst.length).toBeGreaterThan(0);
+    expect(gapsAfter.length).toBeGreaterThan(0);
+    for (const [, ...lines] of gapFirst) {
+      const filling = lines.pop() ?? '';
+      expect(lines.join('\n')).toContain(filling.trim());
+    }
+    for (const lines of gapsAfter) {
+      const first = lines.findIndex((line) => line.includes('[mask]'));
+      const passages = lines.slice(0, first).join('\n');
+      lines.slice(first).forEach((line, i) => {
+        expect(line.split('[mask]').length - 1).toBe(i % 2 === 0 ? 1 : 0);
+        if (i % 2 === 1) expect(passages).toContain(line.trim());
+      });
     }
   });
 

@@ -1,5 +1,5 @@
-// What the base model is trained on: articles read after passages that are linked to them, the same
-// with gaps to fill, and random sequences that repeat themselves. No searches, no episodes.
+// What the base model is trained on: articles read after passages that are linked to them, sentences
+// with gaps that the passages fill, and random sequences that repeat themselves. No searches, no episodes.
 import {
   MASK_MARKER,
   RandomStream,
@@ -8,6 +8,7 @@ import {
   type Span,
 } from '@masksearch/core';
 import { renderDocument } from '@masksearch/agent';
+import { sentenceRanges } from '@masksearch/corpus';
 import { encodeMarked, type Tokenizer } from '@masksearch/tokenizer';
 import type { ExampleGenerator, TrainingExample } from '@masksearch/train';
 import { repeatedStretches } from './repeated-stretches.ts';
@@ -23,7 +24,7 @@ export interface BaseExampleOptions {
   readonly maxPassages: number;
   /** Every so-manyth step is a copying step; 0 = none. */
   readonly copyEvery: number;
-  /** Share of articles that are given with gaps. */
+  /** Share of articles of which only sentences with gaps are given. */
   readonly gapShare: number;
   readonly maxGaps: number;
 }
@@ -72,43 +73,75 @@ function articleExample(
   const count = 1 + random.below(Math.min(options.maxPassages, linked.length));
   const passages = random.sample(linked, count);
   const context = passages.map((passage) => `${renderDocument(passage)}\n`).join('');
-  const gaps =
-    random.uniform() < options.gapShare ? chooseGaps(document, passages, random, options) : [];
-  const text = gaps.length > 0 ? withGaps(document, gaps) : `${renderDocument(document)}\n`;
-  const ids = [
-    ...encodeMarked(tokenizer, context + text, [MASK_MARKER]),
-    tokenizer.specialId('<|endoftext|>'),
-  ];
-  return { ids, mask: ids.map((_, t) => (t === 0 ? 0 : 1)) };
+  const hasGaps = random.uniform() < options.gapShare;
+  const gaps = hasGaps ? gapsOf(document, passages, random).slice(0, options.maxGaps) : [];
+  const pieces = piecesOf(document, context, gaps, random.uniform() < 0.5);
+  const ids: number[] = [];
+  const mask: number[] = [];
+  for (const { text, isLabel } of pieces) {
+    const tokens = encodeMarked(tokenizer, text, [MASK_MARKER]);
+    ids.push(...tokens);
+    mask.push(...Array.from(tokens, () => (isLabel ? 1 : 0)));
+  }
+  mask[0] = 0;
+  return { ids, mask };
 }
 
-/** Spans that occur once in the article and also in a passage, in text order. */
-function chooseGaps(
+/** A sentence with a gap, and what belongs there. */
+interface Gap {
+  readonly sentence: string;
+  readonly filling: string;
+}
+
+/** One gap for each sentence of the article that names something which a passage names too, in random order. */
+function gapsOf(
   { text, title, spans }: Document,
   passages: readonly Passage[],
   random: RandomStream,
-  { maxGaps }: BaseExampleOptions,
-): Span[] {
-  const candidates = spans.filter(
-    (span) =>
-      span.start > 0 &&
-      span.text !== title &&
-      text.indexOf(span.text) === span.start &&
-      text.lastIndexOf(span.text) === span.start &&
-      passages.some((passage) => passage.text.includes(span.text) || passage.title === span.text),
-  );
-  if (candidates.length === 0) return [];
-  const count = 1 + random.below(Math.min(maxGaps, candidates.length));
-  return random.sample(candidates, count).toSorted((a, b) => a.start - b.start);
+): Gap[] {
+  const gaps = sentenceRanges(text).flatMap(({ start, end }) => {
+    const known = spans.filter(
+      (span) => span.start >= start && span.end <= end && isKnown(span, title, passages),
+    );
+    if (known.length === 0) return [];
+    const gap = random.pick(known);
+    const sentence = text.slice(start, gap.start) + MASK_MARKER + text.slice(gap.end, end);
+    return [{ sentence: sentence.trim(), filling: gap.text }];
+  });
+  return random.shuffled(gaps);
 }
 
-/** The article with gaps, and after it what belongs there, one after the other. */
-function withGaps({ text }: Document, gaps: readonly Span[]): string {
-  let masked = '';
-  let end = 0;
-  for (const gap of gaps) {
-    masked += text.slice(end, gap.start) + MASK_MARKER;
-    end = gap.end;
+function isKnown(span: Span, title: string, passages: readonly Passage[]): boolean {
+  if (span.text === title) return false;
+  return passages.some((passage) => `${passage.title}: ${passage.text}`.includes(span.text));
+}
+
+interface Piece {
+  readonly text: string;
+  /** Its tokens carry loss. */
+  readonly isLabel: boolean;
+}
+
+/**
+ * Passages and article, all of it to be predicted; or passages and the gaps with their fillings; or one
+ * gap before the passages and its filling after them. Of gaps only the fillings are to be predicted.
+ */
+function piecesOf(
+  document: Document,
+  context: string,
+  gaps: readonly Gap[],
+  isGapFirst: boolean,
+): Piece[] {
+  const shown = (text: string): Piece => ({ text, isLabel: false });
+  const wanted = (text: string): Piece => ({ text, isLabel: true });
+  const [first] = gaps;
+  if (first === undefined) return [wanted(`${context}${renderDocument(document)}\n`)];
+  if (isGapFirst) {
+    return [shown(` ${first.sentence}\n${context}`), wanted(` ${first.filling}\n`)];
   }
-  return ` ${masked}${text.slice(end)}\n ${gaps.map((gap) => gap.text).join(' ; ')}\n`;
+  const questions = gaps.flatMap(({ sentence, filling }) => [
+    shown(` ${sentence}\n`),
+    wanted(` ${filling}\n`),
+  ]);
+  return [shown(context), ...questions];
 }

@@ -19,10 +19,10 @@ export const baseSchema = section(
       unit: 'passages',
     }).default(3),
     gapShare: setting(z.number().min(0).max(1), {
-      about: 'share of articles that are given with gaps, followed by what belongs there',
-    }).default(0.5),
+      about: 'share of articles of which sentences with gaps are given, and what belongs there',
+    }).default(0.75),
     maxGaps: setting(z.int().min(1), { about: 'gaps of an article at most', unit: 'gaps' }).default(
-      4,
+      6,
     ),
     learningRate: setting(z.number().positive(), { about: 'peak of the schedule' }).default(3e-3),
     finalLearningRate: setting(z.number().min(0), { about: 'where the cosine ends' }).default(1e-4),
