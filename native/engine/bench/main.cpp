@@ -93,6 +93,29 @@ double peak_burst(int threads) {
   return operations / (now() - start);
 }
 
+// Bytes per second that `threads` threads read together, each its share of `bytes` (the weights of a
+// model lie where this lies: in the last cache or in memory).
+double read_burst(size_t bytes, int threads) {
+  static std::vector<uint64_t> memory;
+  memory.resize(bytes / sizeof(uint64_t), 1);
+  std::vector<uint64_t> sums(size_t(threads), 0);
+  const auto read = [&](int thread) {
+    const size_t share = memory.size() / size_t(threads);
+    uint64_t sum = 0;
+    for (size_t i = share * size_t(thread); i < share * size_t(thread + 1); i++) sum += memory[i];
+    sums[size_t(thread)] = sum;
+  };
+  read(0);
+  const double start = now();
+  std::vector<std::thread> others;
+  for (int i = 1; i < threads; i++) others.emplace_back(read, i);
+  read(0);
+  for (std::thread& other : others) other.join();
+  const double seconds = now() - start;
+  if (sums[0] != memory.size() / size_t(threads)) throw std::runtime_error("bench: misread");
+  return double(bytes) / seconds;
+}
+
 // Runs body for `seconds`, at least three times, with a burst of the peak loop before each run, so
 // that both see the same machine.
 template <class Body>
@@ -169,10 +192,12 @@ void bench_training(const Options& o, Model* model, int length, int sequences) {
 void bench_decoding(const Options& o, Model* model, int sequences) {
   constexpr int kPrompt = 128;
   const int steps = 128;
-  std::vector<double> seconds, peaks;
+  const size_t bytes = model->parameter_count() * sizeof(float);
+  std::vector<double> seconds, peaks, reads;
   const double end = now() + o.seconds;
   do {
     peaks.push_back(peak_burst(o.threads));
+    reads.push_back(read_burst(bytes, o.threads));
     Sampler sampler(*model, sequences, kPrompt + steps + 8);
     std::vector<int32_t> prompt(kPrompt, 5);
     for (int s = 0; s < sequences; s++) {
@@ -188,11 +213,13 @@ void bench_decoding(const Options& o, Model* model, int sequences) {
   } while (seconds.size() < 3 || now() < end);
   const Work work = work_of(o.config);
   const double operations = 2 * (work.matrices + work.attention_pair * (kPrompt + steps / 2.0));
-  const double peak = median(peaks);
+  // A step reads all weights once and does the arithmetic of its sequences: the slower one bounds it.
+  const double floor = 1 / std::max(operations / median(peaks),
+                                    double(bytes) / median(reads) / sequences);
   const double rate = double(sequences) * steps / median(seconds);
   print("decode " + o.model + " B=" + std::to_string(sequences) + " " + std::to_string(o.threads) +
             "t",
-        peak / operations, rate, rate * operations / peak, "tokens/s");
+        floor, rate, rate / floor, "tokens/s");
 }
 
 void run(const Options& o) {

@@ -132,8 +132,8 @@ struct Kernels {
   void (*swiglu_backward)(int rows, int width, const float* d_out, float* gate_up, ptrdiff_t ld,
                           float* out);
 
-  // Key tiles (see Attention) of rows x at positions first.. of one sequence; the lanes of the last
-  // tile past the last key are set to 0.
+  // Key tiles (see Attention) of rows x at positions first.. of one sequence. A tile that is begun
+  // here gets 0 in the lanes past the last key; later keys must come in order.
   void (*store_key_tiles)(int rows, int first, int head_width, const float* x, ptrdiff_t ld,
                           float* tiles);
   // out[r] = sum_j p_j values[j], p = softmax over the keys row r sees of q k / sqrt(D).

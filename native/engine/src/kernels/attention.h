@@ -9,8 +9,9 @@ void store_key_tiles(int rows, int first, int head_width, const float* x, ptrdif
     float* column = tiles + size_t(position / kPanel) * kPanel * head_width + position % kPanel;
     for (int d = 0; d < head_width; d++) column[size_t(d) * kPanel] = x[d];
   }
+  // A tile begun by an earlier call has its free lanes at 0 already.
   const int end = first + rows;
-  if (end % kPanel == 0) return;
+  if (end % kPanel == 0 || end / kPanel * kPanel < first) return;
   float* tail = tiles + size_t(end / kPanel) * kPanel * head_width;
   for (int d = 0; d < head_width; d++)
     for (int j = end % kPanel; j < kPanel; j++) tail[size_t(d) * kPanel + j] = 0;
