@@ -108,6 +108,8 @@ class Model {
 
   const DecoderConfig& config() const;
   const std::vector<Parameter>& parameters() const;
+  // A call announces that weights may be written before the next pass; a pointer kept from an
+  // earlier call must not be written to without another call.
   float* weights();
   float* gradients();
   float* first_moments();

@@ -15,7 +15,7 @@ constexpr int kTileVectors = 1;
 constexpr int wide_vectors(int) { return 1; }
 #endif
 
-constexpr int kDepth = 192;      // summed index per block: a panel of b is 32 kB, in L1
+constexpr int kDepth = 192;      // summed index per block: a panel of b is 24 kB, in L1
 constexpr int kRowsInCache = 12 * kTileRows;
 constexpr int kDepthTransposed = 128;  // the same where rows of a are copied too
 constexpr int kAhead = 16 * kPanel;    // floats of a packed panel to prefetch
