@@ -91,7 +91,8 @@ void Sampler::Impl::check_cache(const char* where, const Sequence& sequence) con
     throw std::runtime_error(
         std::string(where) + ": expected the weights that filled the cache of sequence " +
         std::to_string(sequence.handle) + ", received weights of version " +
-        std::to_string(model.version) + "; close sequences before a training step, open new ones after");
+        std::to_string(model.version) +
+        "; close sequences before a training step, open new ones after");
 }
 
 void Sampler::Impl::end_turn(Sequence* sequence, GenerateEnd end) {
@@ -179,7 +180,8 @@ void Sampler::Impl::decode() {
   decoder.pool.run(n, [&](int i, int) {
     const Sequence& s = *batch[i];
     const uint32_t position = uint32_t(s.tokens.size());
-    sampled[i] = sample_token(decoder.kernels, int(V), logits.data() + i * decoder.logits_row(), s.request.temperature,
+    sampled[i] = sample_token(decoder.kernels, int(V), logits.data() + i * decoder.logits_row(),
+                              s.request.temperature,
                               uniform({position, s.request.turn, 0, 0}, s.key0, s.key1),
                               weights.data() + i * V);
   });

@@ -63,7 +63,8 @@ void attention(const Attention& g) {
                                             g.scratch + r * ld, &largest);
       inverse[r] = 1.0f / sum;
       if (g.log_sums != nullptr)
-        g.log_sums[(first + r) * g.log_sums_row] = float(double(largest) + __builtin_log(double(sum)));
+        g.log_sums[(first + r) * g.log_sums_row] =
+            float(double(largest) + __builtin_log(double(sum)));
     }
     float* out = g.out + first * g.out_row;
     matmul({rows, g.head_width, keys, g.scratch, ld, g.values, g.head_width, kPanel, nullptr, 0,

@@ -1,6 +1,6 @@
 // Whole-arena kernels: squared norm and AdamW.
 
-// Eight lanes of float64 in plain C++: additions in a fixed order, vectorised by the compiler.
+// Sixteen lanes of float64 in plain C++: additions in a fixed order, vectorised by the compiler.
 double sum_of_squares(size_t n, const float* x) {
   double lanes[16] = {0};
   size_t i = 0;
