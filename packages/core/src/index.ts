@@ -6,3 +6,4 @@ export * from './manifest.ts';
 export * from './random.ts';
 export * from './records.ts';
 export * from './sample-invariants.ts';
+export * from './text-lines.ts';

@@ -15,6 +15,7 @@ import { dirname } from 'node:path';
 import type { ZodType } from 'zod';
 import { InputError } from './errors.ts';
 import { writeFileAtomic } from './atomic-file.ts';
+import { textLines } from './text-lines.ts';
 
 /** Validates `value`, or throws an InputError that says where, what was expected and what came. */
 export function parseRecord<T>(schema: ZodType<T>, value: unknown, where: string): T {
@@ -51,27 +52,10 @@ function preview(line: string): string {
  */
 export async function* readJsonl<T>(path: string, schema: ZodType<T>): AsyncGenerator<T> {
   if (!existsSync(path)) throw new InputError(`${path}: expected a JSONL file, found none.`);
-  const decoder = new TextDecoder('utf-8', { fatal: true });
-  let rest = '';
-  let lineNumber = 0;
-  try {
-    for await (const chunk of createReadStream(path)) {
-      rest += decoder.decode(chunk as Uint8Array, { stream: true });
-      const lines = rest.split('\n');
-      rest = lines.pop() ?? '';
-      for (const line of lines) {
-        lineNumber++;
-        if (line.trim() !== '') yield parseLine(schema, line, `${path}:${lineNumber}`);
-      }
-    }
-    rest += decoder.decode();
-  } catch (error) {
-    if (!(error instanceof TypeError)) throw error;
-    throw new InputError(`${path}:${lineNumber + 1}: expected UTF-8 text, received other bytes.`, {
-      cause: error,
-    });
+  const bytes = createReadStream(path) as AsyncIterable<Uint8Array>;
+  for await (const { line, lineNumber } of textLines(bytes, path)) {
+    if (line.trim() !== '') yield parseLine(schema, line, `${path}:${lineNumber}`);
   }
-  if (rest.trim() !== '') yield parseLine(schema, rest, `${path}:${lineNumber + 1}`);
 }
 
 /** All records of a JSONL file. @throws {InputError} as `readJsonl`. */

@@ -3,7 +3,7 @@
 /// <reference path="./unbzip2-stream.d.ts" />
 import { closeSync, createReadStream, openSync, readSync, statSync } from 'node:fs';
 import { createGunzip } from 'node:zlib';
-import { InputError } from '@masksearch/core';
+import { InputError, textLines, type TextLine } from '@masksearch/core';
 import unbzip2Stream from 'unbzip2-stream';
 
 /** The first `length` bytes of a file, fewer if it is shorter. @throws {InputError} it is no readable file. */
@@ -77,10 +77,10 @@ async function* readGzip(path: string): AsyncGenerator<Uint8Array> {
   }
 }
 
+/** The decoders' own reasons ("Boom.") go into the cause: they would help nobody. */
 function damaged(path: string, format: string, byte: number, cause: unknown): InputError {
-  const reason = cause instanceof Error ? cause.message : String(cause);
   return new InputError(
-    `${path}: expected intact ${format} data, received damaged or cut-off data before byte ${byte} (${reason}).`,
+    `${path}: expected intact ${format} data, received damaged or cut-off data before byte ${byte}; download or copy the file again.`,
     { data: { file: path, byte }, cause },
   );
 }
@@ -109,24 +109,7 @@ export async function* readFileText(path: string): AsyncGenerator<string> {
   yield decode();
 }
 
-/** The lines of a text file with their numbers, from 1. @throws {InputError} as `readFileText`. */
-export async function* readFileLines(
-  path: string,
-): AsyncGenerator<{ readonly line: string; readonly lineNumber: number }> {
-  let parts: string[] = []; // a line in the making; joined once, so that very long lines stay linear
-  let lineNumber = 0;
-  const finish = (last: string) => {
-    const line = [...parts, last].join('');
-    parts = [];
-    return { line: line.endsWith('\r') ? line.slice(0, -1) : line, lineNumber: ++lineNumber };
-  };
-  for await (const text of readFileText(path)) {
-    let start = 0;
-    for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', start)) {
-      yield finish(text.slice(start, end));
-      start = end + 1;
-    }
-    if (start < text.length) parts.push(text.slice(start));
-  }
-  if (parts.length > 0) yield finish('');
+/** The lines of a text file with their numbers, from 1. @throws {InputError} as `readFileBytes`, or a line is not UTF-8. */
+export function readFileLines(path: string): AsyncGenerator<TextLine> {
+  return textLines(readFileBytes(path), path);
 }

@@ -110,7 +110,7 @@ describe('readText', () => {
 
   it('refuses bytes that are not UTF-8', async () => {
     const path = save('latin1.txt', Buffer.from('Fine.\n\nCaf\xe9.\n', 'latin1'));
-    await expect(read(path)).rejects.toThrow(/latin1.txt: expected UTF-8 text/);
+    await expect(read(path)).rejects.toThrow(/latin1.txt:3: expected UTF-8 text/);
   });
 });
 

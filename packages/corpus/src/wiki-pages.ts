@@ -53,7 +53,7 @@ class PageCollector {
   constructor(path: string) {
     this.#path = path;
     this.#parser.on('error', (error) => {
-      throw this.#malformed(error.message, error);
+      throw this.#malformed(error.message.replace(/^\d+:\d+: /, ''), error); // the parser's place is ours
     });
     this.#parser.on('opentag', ({ name, attributes }) => this.#onOpen(name, attributes));
     this.#parser.on('closetag', ({ name }) => this.#onClose(name));

@@ -220,6 +220,7 @@ She died in [[London]]. [[File:Ada.jpg|thumb|A [[portrait]]]]
   it('names file and line of malformed XML', async () => {
     const path = save('<mediawiki>\n<page>\n<title>A</title></wrong>');
     await expect(read(path)).rejects.toThrow(`${path}:3:`);
+    await expect(read(path)).rejects.toThrow(/other data: [a-z]/);
     await expect(read(save('<html></html>'))).rejects.toThrow(/root element is <html>/);
     await expect(read(save('<mediawiki><page><id>1</id></page></mediawiki>'))).rejects.toThrow(
       /page has no title/,
