@@ -56,8 +56,10 @@ export class OraclePlayer implements Player {
   }
 
   #begin(): string {
-    const query = this.#plan[0]?.queries[0];
-    return query === undefined ? this.#giveUp(THOUGHTS.plan) : this.#search(THOUGHTS.plan, query);
+    const { number = 1, queries = [] } = this.#plan[0] ?? {};
+    const [query] = queries;
+    const thought = THOUGHTS.plan(number);
+    return query === undefined ? this.#giveUp(thought) : this.#search(thought, query);
   }
 
   /** Reads the last observation and goes on. */
@@ -65,9 +67,10 @@ export class OraclePlayer implements Player {
     const found = this.#readFindings();
     const step = this.#plan[this.#findings.length];
     if (step === undefined) return this.#answer(joinSlots(found));
-    const thought = found.length > 0 ? THOUGHTS.found(joinSlots(found)) : THOUGHTS.notFound;
+    const learned = found.length > 0 ? THOUGHTS.found(joinSlots(found)) : THOUGHTS.notFound;
     const query = step.queries.find((candidate) => !this.#asked.has(candidate));
-    return query === undefined ? this.#giveUp(thought) : this.#search(thought, query);
+    if (query === undefined) return this.#giveUp(learned);
+    return this.#search(THOUGHTS.next(learned, step.number), query);
   }
 
   /** What the last search shows of the step due, and of those after it that would ask the same. */

@@ -36,7 +36,7 @@ describe('teach', () => {
     expect(trajectory.verdict).toEqual({ accepted: true, reason: 'accepted' });
     expect(textsOf(trajectory)).toEqual([
       '<think> 1</think><search> Belo Nakuda founded the firm in 1703</search>',
-      '<think> Gutu Vuvo</think><search> Belo Nakuda was born in</search>',
+      '<think> Gutu Vuvo. 2</think><search> Belo Nakuda was born in</search>',
       '<think> Lihiti</think><answer> Gutu Vuvo ; Lihiti</answer>',
     ]);
     expect(trajectory).toMatchObject({
@@ -67,7 +67,9 @@ describe('teach', () => {
         config: resolveEpisodeConfig({ topK: 1 }),
       },
     );
-    expect(textsOf(trajectory)[1]).toMatch(/^<think> none<\/think><search> Toni Figa<\/search>$/);
+    expect(textsOf(trajectory)[1]).toMatch(
+      /^<think> none\. 1<\/think><search> Toni Figa<\/search>$/,
+    );
     expect(trajectory.verdict).toEqual({ accepted: false, reason: 'evidence-not-found' });
   });
 
@@ -92,7 +94,7 @@ describe('teach', () => {
     expect(trajectory.verdict.accepted).toBe(true);
     expect(textsOf(trajectory)).toEqual([
       '<think> 1</think><search> Gutu Vuvo opened in</search>',
-      '<think> 1703</think><search> Rizego was mapped in</search>',
+      '<think> 1703. 2</think><search> Rizego was mapped in</search>',
       '<think> 1703 vs 1847</think><answer> Gutu Vuvo</answer>',
     ]);
   });

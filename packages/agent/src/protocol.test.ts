@@ -17,11 +17,11 @@ const content = fc
   .filter((text) => !/[<>]/.test(text) && text.trim() !== '');
 
 describe('renderPrompt', () => {
-  it('shows a masked paragraph without instructions, then its sentences that have gaps', () => {
+  it('shows a masked paragraph without instructions, then its sentences that have gaps, numbered', () => {
     expect(renderPrompt(FILL_TASK)).toBe(
       'Fill: Belo Nakuda founded the firm [mask] in 1703. Belo Nakuda was born in [mask].\n' +
-        ' Belo Nakuda founded the firm [mask] in 1703.\n' +
-        ' Belo Nakuda was born in [mask].\n',
+        ' 1: Belo Nakuda founded the firm [mask] in 1703.\n' +
+        ' 2: Belo Nakuda was born in [mask].\n',
     );
   });
   it('shows a question', () => {

@@ -31,15 +31,14 @@ export type Action =
 
 /**
  * The user's part of an episode. Short, because small models read it; no instruction, so no stray `[mask]`. The
- * sentences that have gaps come once more after the paragraph: read from left to right, a sentence does not know of
- * its gap until most of it is past, so a small model could not tell which one to look up.
+ * sentences that have gaps come once more after the paragraph, numbered: read from left to right, a sentence does not
+ * know of its gap until most of it is past, so a small model could not tell which one to look up.
  */
 export function renderPrompt(task: Task): string {
   if (task.type === 'qa') return `Question: ${task.question}\n`;
   const gapped = sentencesOf(task.masked).filter((sentence) => sentence.includes(MASK_MARKER));
-  return [`Fill: ${task.masked}`, ...gapped.map((sentence) => ` ${sentence.trim()}`), ''].join(
-    '\n',
-  );
+  const lines = gapped.map((sentence, i) => ` ${i + 1}: ${sentence.trim()}`);
+  return [`Fill: ${task.masked}`, ...lines, ''].join('\n');
 }
 
 // Contents start with a space: with byte-level BPE a name then has the tokens it has inside a sentence, so that

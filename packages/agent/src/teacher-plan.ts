@@ -9,6 +9,8 @@ import {
 } from './query-rewriter.ts';
 
 export interface PlanStep {
+  /** From 1: of the sentence with the gap as the prompt numbers them, or of the step of a question. */
+  readonly number: number;
   /** Tried in order until one finds. */
   readonly queries: readonly string[];
   readonly looksFor: Gold;
@@ -20,6 +22,7 @@ export interface PlanStep {
 export function planOf(task: Task): PlanStep[] {
   if (task.type === 'ramp') {
     return task.slots.map((slot, i) => ({
+      number: sentenceNumber(task, i),
       queries: queriesForGap(task.masked, i),
       looksFor: { text: slot.text, aliases: slot.aliases },
       anchors: anchorsOf(task, i),
@@ -30,11 +33,18 @@ export function planOf(task: Task): PlanStep[] {
     task.steps.length > 0
       ? task.steps
       : task.golds.map((gold) => ({ query: task.question, answer: gold }));
-  return steps.map(({ query, answer }) => ({
+  return steps.map(({ query, answer }, i) => ({
+    number: i + 1,
     queries: queriesForStep(query, task.question),
     looksFor: answer,
     anchors: namesOf(query),
   }));
+}
+
+/** Which of the sentences with gaps holds this one. */
+function sentenceNumber({ masked, slots }: MaskTask, gap: number): number {
+  const opens = slots.map((_, i) => gapsOfSentence(masked, i)[0] === i);
+  return opens.slice(0, gap + 1).filter(Boolean).length;
 }
 
 /** The names around a gap, with what fills the other gaps of its sentence; none if there are no names. */
