@@ -64,6 +64,12 @@ describe('the command line', () => {
     ['an unknown command', () => ['evalution'], /Did you mean evaluation/],
     ['a value out of range', () => ['index', '--b', '2'], /index\.b: .*received 2/],
     ['an absent configuration', () => ['run', '--config', 'none.yaml'], /none\.yaml: expected/],
+    ['a folder as configuration', () => ['run', '--config', folder], /expected .* file, found a f/],
+    [
+      'a file as run folder',
+      () => ['corpus', '--run', writeFile('file', '')],
+      /file: expected a run folder, found a file; choose another/,
+    ],
     [
       'an unknown key',
       () => ['run', '--config', writeFile('a.yaml', 'sft:\n  lerningRate: 1\n')],
@@ -92,7 +98,7 @@ describe('the command line', () => {
     expect(stderr).not.toContain('    at ');
     expect(status).toBe(1);
     expect(stdout).toBe('');
-    expect(existsSync(join(folder, 'runs/x/corpus'))).toBe(false);
+    for (const run of ['x', 'empty', 'runs']) expect(existsSync(join(folder, run))).toBe(false);
   });
 
   test('gives errors as JSON too', () => {

@@ -25,6 +25,6 @@ try {
 } catch (error) {
   process.exitCode = reportFailure(error, {
     json: process.argv.includes('--json'),
-    interrupted: interrupt.signal.aborted,
+    signal: interrupt.signal,
   });
 }

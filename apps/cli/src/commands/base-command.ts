@@ -1,9 +1,9 @@
 // `masksearch base`: trains a base model and puts it where other runs can start from it.
 import { resolve } from 'node:path';
 import { Command } from 'commander';
-import { withRunLock } from '../run/lock.ts';
 import { addSharedOptions, resolveRun, shippedConfig, type SharedOptions } from './settings.ts';
 import { sectionFlags } from './stage-command.ts';
+import { workInRun } from './work-in-run.ts';
 
 export function baseCommand(signal: AbortSignal): Command {
   const flags = sectionFlags(['base', 'model', 'corpus', 'tokenizer']);
@@ -21,7 +21,7 @@ export function baseCommand(signal: AbortSignal): Command {
       const { run, config } = resolved;
       const output = resolve(options.output);
       const { exportBase } = await import('../stages/base.ts');
-      const outcome = await withRunLock(run.folder, () => exportBase(run, config, output));
+      const outcome = await workInRun(resolved, () => exportBase(run, config, output));
       if (options.json) process.stdout.write(`${JSON.stringify(outcome)}\n`);
     },
   );

@@ -5,15 +5,18 @@ import { CommanderError } from 'commander';
 /** Exit code of a process that was interrupted, as shells count it. */
 export const EXIT_INTERRUPTED = 130;
 
-/** Prints `error` and returns the exit code: 130 after an interrupt, otherwise 1 (0 for `--help`). */
+/**
+ * Prints `error` and returns the exit code: 130 after an interrupt, otherwise 1 (0 for `--help`).
+ * @param options.signal Fires on Ctrl-C.
+ */
 export function reportFailure(
   error: unknown,
-  options: { json: boolean; interrupted: boolean },
+  options: { readonly json: boolean; readonly signal: AbortSignal },
 ): number {
   // Commander has printed its own message (usage errors, --help, --version).
   if (error instanceof CommanderError) return error.exitCode;
-  const code = MaskSearchError.isInstance(error) ? error.code : 'unexpected';
-  if (options.interrupted && code === 'cancelled') {
+  const code = codeOf(error, options.signal);
+  if (options.signal.aborted && code === 'cancelled') {
     process.stderr.write('interrupted; the same command continues from what was saved\n');
     return EXIT_INTERRUPTED;
   }
@@ -23,5 +26,17 @@ export function reportFailure(
     process.stderr.write(`${error instanceof Error ? (error.stack ?? '') : ''}\n`);
   }
   if (options.json) process.stdout.write(`${JSON.stringify({ error: { code, message } })}\n`);
-  return options.interrupted ? EXIT_INTERRUPTED : 1;
+  return options.signal.aborted ? EXIT_INTERRUPTED : 1;
+}
+
+/** `unexpected` is what nobody foresaw: a fault of ours, shown with its stack. */
+function codeOf(error: unknown, signal: AbortSignal): string {
+  if (MaskSearchError.isInstance(error)) return error.code;
+  if (signal.aborted && error === signal.reason) return 'cancelled';
+  return isSystemError(error) ? 'unavailable' : 'unexpected';
+}
+
+/** What the operating system refused: no permission, no space, … Its message names the reason and the path. */
+function isSystemError(error: unknown): boolean {
+  return error instanceof Error && 'syscall' in error && 'code' in error;
 }

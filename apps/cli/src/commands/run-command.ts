@@ -2,9 +2,9 @@
 import { Command } from 'commander';
 import { flagsOf, type Flag } from '../config/flags.ts';
 import { runConfigSchema, sectionSchema, SECTION_NAMES } from '../config/run-config.ts';
-import { withRunLock } from '../run/lock.ts';
 import { runAllStages } from '../stages/run-all.ts';
 import { addSharedOptions, resolveRun, shippedConfig, type SharedOptions } from './settings.ts';
+import { workInRun } from './work-in-run.ts';
 
 export function runCommand(signal: AbortSignal): Command {
   const command = addSharedOptions(
@@ -38,7 +38,7 @@ function withAction(command: Command, signal: AbortSignal): Command {
     const resolved = resolveRun(options, flags, signal);
     if (resolved === undefined) return;
     const { run, config } = resolved;
-    const outcomes = await withRunLock(run.folder, () => runAllStages(run, config));
+    const outcomes = await workInRun(resolved, () => runAllStages(run, config));
     if (options.json) process.stdout.write(`${JSON.stringify(outcomes)}\n`);
   });
 }

@@ -1,7 +1,6 @@
 // What stage commands have in common: the shared options, and the configuration and run they resolve to.
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { writeFileAtomic } from '@masksearch/core';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { stringify } from 'yaml';
@@ -21,7 +20,7 @@ export interface SharedOptions {
 }
 
 /** The resolved configuration of a run, in its folder. */
-const CONFIG_FILE = 'config.yaml';
+export const CONFIG_FILE = 'config.yaml';
 
 /** Path of a configuration that comes with the repository. */
 export function shippedConfig(name: 'quickstart' | 'base'): string {
@@ -42,15 +41,20 @@ export function addSharedOptions(command: Command, defaultConfig?: string): Comm
     .option('--print-schema', 'print the JSON Schema of the configuration file and stop');
 }
 
+export interface ResolvedRun {
+  readonly run: RunContext;
+  readonly config: RunConfig;
+}
+
 /**
  * A run and its configuration, or undefined when only printing was asked for. The configuration is the file given,
- * else the one that the run folder remembers, with the flags set in it; the run folder remembers the result.
+ * else the one that the run folder remembers, with the flags set in it.
  */
 export function resolveRun(
   options: SharedOptions & Readonly<Record<string, unknown>>,
   flags: readonly Flag[],
   signal: AbortSignal,
-): { run: RunContext; config: RunConfig } | undefined {
+): ResolvedRun | undefined {
   if (options.printSchema) {
     process.stdout.write(`${JSON.stringify(jsonSchemaOf(runConfigSchema), null, 2)}\n`);
     return undefined;
@@ -65,7 +69,6 @@ export function resolveRun(
     return undefined;
   }
   const folder = resolve(options.run ?? `runs/${config.name}`);
-  writeFileAtomic(join(folder, CONFIG_FILE), stringify(config));
   const say = (line: string): unknown => process.stderr.write(`${line}\n`);
   return { run: { folder, seed: config.seed, fresh: options.fresh ?? false, signal, say }, config };
 }

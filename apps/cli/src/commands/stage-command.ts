@@ -3,9 +3,9 @@ import { Command } from 'commander';
 import { stringify } from 'yaml';
 import { flagsOf, type Flag } from '../config/flags.ts';
 import { runConfigSchema, sectionSchema, type SectionName } from '../config/run-config.ts';
-import { withRunLock } from '../run/lock.ts';
 import type { Stage } from '../stages/registry.ts';
 import { addSharedOptions, resolveRun, type SharedOptions } from './settings.ts';
+import { workInRun } from './work-in-run.ts';
 
 export function stageCommand(stage: Stage, signal: AbortSignal): Command {
   const flags = sectionFlags(stage.sections);
@@ -20,7 +20,7 @@ export function stageCommand(stage: Stage, signal: AbortSignal): Command {
     const used = Object.fromEntries(stage.sections.map((name) => [name, config[name]]));
     run.say(stringify({ seed: config.seed, ...used }).trimEnd());
     const work = await stage.load();
-    const outcome = await withRunLock(run.folder, () => work(run, config));
+    const outcome = await workInRun(resolved, () => work(run, config));
     if (options.json) process.stdout.write(`${JSON.stringify(outcome)}\n`);
   });
 }

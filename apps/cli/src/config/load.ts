@@ -1,5 +1,5 @@
 // From a YAML file and flags to a checked configuration; every refusal names file, key and fix.
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { ConfigError } from '@masksearch/core';
 import { isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
 import type { ZodType, z } from 'zod';
@@ -8,9 +8,10 @@ import { nearest } from './nearest.ts';
 
 /** Reads a YAML file into plain data. @throws {ConfigError} absent, not YAML, or not a mapping. */
 export function readConfigFile(path: string): Record<string, unknown> {
-  if (!existsSync(path)) {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found === undefined || found.isDirectory()) {
     throw new ConfigError(
-      `${path}: expected a configuration file, found none; runs/configs/ holds examples.`,
+      `${path}: expected a configuration file, found ${found ? 'a folder' : 'none'}; runs/configs/ holds examples.`,
     );
   }
   const value = parseYaml(path, readFileSync(path, 'utf8'));
