@@ -2,7 +2,7 @@
 import { InputError, type Segment, type Task, type Trajectory } from '@masksearch/core';
 import type { Tokenizer } from '@masksearch/tokenizer';
 import { ProtocolCodec } from './protocol-codec.ts';
-import { renderPrompt } from './protocol.ts';
+import { renderPrompt, type Action } from './protocol.ts';
 import { Transcript } from './transcript.ts';
 
 /** One sequence for SFT. */
@@ -17,14 +17,15 @@ export interface TrajectoryExample {
 
 /**
  * The tokens of a trajectory. A rollout that samples the same turns has the same ids, mask and segments.
- * @throws {InputError} the trajectory is not of this task, or a message is not of its author's form.
+ * @throws {InputError} the trajectory is not of this task, or a message is not of its author's form: the policy
+ *   searches in every turn but the one that ends the episode with an answer.
  */
 export function trajectoryToExample(
   trajectory: Trajectory,
   task: Task,
   tokenizer: Tokenizer,
 ): TrajectoryExample {
-  const { taskId, group, messages } = trajectory;
+  const { taskId, group, messages, finishReason } = trajectory;
   if (taskId !== task.id || messages[0]?.text !== renderPrompt(task)) {
     throw new InputError(
       `trajectoryToExample(${taskId}): expected the trajectory's own task, received ${task.id} or another prompt.`,
@@ -32,9 +33,12 @@ export function trajectoryToExample(
   }
   const codec = new ProtocolCodec(tokenizer);
   const transcript = new Transcript();
-  for (const { author, text } of messages) {
+  for (const [index, { author, text }] of messages.entries()) {
     if (author === 'policy') {
       const ids = codec.encodeTurn(text);
+      const where = `trajectoryToExample(${taskId}): message ${index}`;
+      const ends = index === messages.length - 1 && finishReason === 'answer';
+      checkAction(codec.parse(ids), ends ? 'answer' : 'search', where);
       transcript.appendPolicy(text, ids, new Float32Array(ids.length));
     } else {
       const ids = author === 'tool' ? codec.encodeInformation(text) : codec.encodePrompt(text);
@@ -43,4 +47,13 @@ export function trajectoryToExample(
   }
   const { ids, mask, segments } = transcript;
   return { taskId, group, ids, mask, segments };
+}
+
+function checkAction(action: Action, expected: Action['type'], where: string): void {
+  if (action.type === expected) return;
+  const received = action.type === 'invalid' ? `an invalid turn (${action.reason})` : action.type;
+  throw new InputError(
+    `${where}: expected a turn that ends with ${expected}, received ${received}.`,
+    { data: { where } },
+  );
 }
