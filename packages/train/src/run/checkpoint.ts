@@ -19,6 +19,8 @@ const FIRST_MOMENTS = 'first-moments.safetensors';
 const SECOND_MOMENTS = 'second-moments.safetensors';
 const STATE = 'state.json';
 const MANIFEST = 'manifest.json';
+/** What to do about a checkpoint that cannot be used. */
+const RETREAT = 'delete this step-… folder to resume from the checkpoint before it';
 
 const manifestSchema = z.strictObject({
   version: z.literal(1),
@@ -102,7 +104,7 @@ export async function loadCheckpoint<State>(
     const received = existsSync(file) ? await hashFile(file) : 'no file';
     if (received !== expected) {
       throw new IntegrityError(
-        `${file}: expected sha256 ${expected}, received ${received}; delete ${path} to resume from the checkpoint before it.`,
+        `${file}: expected sha256 ${expected}, received ${received}; ${RETREAT}.`,
       );
     }
   }
@@ -142,7 +144,9 @@ function readJson<T>(path: string, schema: ZodType<T>): T {
   try {
     value = JSON.parse(readFileSync(path, 'utf8'));
   } catch (cause) {
-    throw new IntegrityError(`${path}: expected JSON, received something else.`, { cause });
+    throw new IntegrityError(`${path}: expected JSON, received something else; ${RETREAT}.`, {
+      cause,
+    });
   }
   return readState(path, value, schema);
 }
@@ -151,8 +155,11 @@ function readState<T>(path: string, value: unknown, schema: ZodType<T>): T {
   try {
     return parseRecord(schema, value, path);
   } catch (cause) {
-    throw new IntegrityError(`${path}: expected the state of this trainer, received another.`, {
-      cause,
-    });
+    throw new IntegrityError(
+      `${path}: expected the state of this trainer, received another; ${RETREAT}.`,
+      {
+        cause,
+      },
+    );
   }
 }
