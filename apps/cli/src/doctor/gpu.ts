@@ -1,18 +1,18 @@
-// Checks of the GPU side: driver, driver library, CUDA compiler, cuBLAS. All optional.
+// Checks of the GPU side: driver, driver library, CUDA compiler, cuBLAS. All optional: the engine runs on the CPU.
 import { checkTool, firstLineOf, type Check } from './check.ts';
 import { checkLibrary } from './library.ts';
 
 export function checkGpu(): Check[] {
   return [
     checkDevice(),
-    checkLibrary('CUDA driver library', /^libcuda\.so/, 'install the NVIDIA driver'),
+    checkLibrary('CUDA driver library', /^libcuda\.so/, 'none needed: everything runs on the CPU; the NVIDIA driver brings it'),
     checkTool({
       name: 'CUDA compiler',
       required: false,
       commands: [['nvcc', '--version']],
-      fix: 'install the CUDA toolkit 12 or 13 (nvcc on the PATH) to build the GPU backend',
+      fix: 'none needed: everything runs on the CPU; the CUDA toolkit 12 or 13 brings nvcc',
     }),
-    checkLibrary('cuBLAS', /^libcublasLt\.so/, 'install libcublas of the CUDA toolkit'),
+    checkLibrary('cuBLAS', /^libcublasLt\.so/, 'none needed: everything runs on the CPU; the CUDA toolkit 12 or 13 brings it'),
   ];
 }
 
