@@ -5,14 +5,22 @@ import { checkLibrary } from './library.ts';
 export function checkGpu(): Check[] {
   return [
     checkDevice(),
-    checkLibrary('CUDA driver library', /^libcuda\.so/, 'none needed: everything runs on the CPU; the NVIDIA driver brings it'),
+    checkLibrary(
+      'CUDA driver library',
+      /^libcuda\.so/,
+      'none needed: everything runs on the CPU; the NVIDIA driver brings it',
+    ),
     checkTool({
       name: 'CUDA compiler',
       required: false,
       commands: [['nvcc', '--version']],
       fix: 'none needed: everything runs on the CPU; the CUDA toolkit 12 or 13 brings nvcc',
     }),
-    checkLibrary('cuBLAS', /^libcublasLt\.so/, 'none needed: everything runs on the CPU; the CUDA toolkit 12 or 13 brings it'),
+    checkLibrary(
+      'cuBLAS',
+      /^libcublasLt\.so/,
+      'none needed: everything runs on the CPU; the CUDA toolkit 12 or 13 brings it',
+    ),
   ];
 }
 
