@@ -56,10 +56,12 @@ export class OraclePlayer implements Player {
   }
 
   #begin(): string {
-    const { number = 1, queries = [] } = this.#plan[0] ?? {};
-    const [query] = queries;
-    const thought = THOUGHTS.plan(number);
-    return query === undefined ? this.#giveUp(thought) : this.#search(thought, query);
+    const thought = THOUGHTS.plan(new Set(this.#plan.map(({ number }) => number)).size);
+    const [step] = this.#plan;
+    const query = step?.queries[0];
+    return step === undefined || query === undefined
+      ? this.#giveUp(thought)
+      : this.#search(thought, query, step.number);
   }
 
   /** Reads the last observation and goes on. */
@@ -70,7 +72,7 @@ export class OraclePlayer implements Player {
     const learned = found.length > 0 ? THOUGHTS.found(joinSlots(found)) : THOUGHTS.notFound;
     const query = step.queries.find((candidate) => !this.#asked.has(candidate));
     if (query === undefined) return this.#giveUp(learned);
-    return this.#search(THOUGHTS.next(learned, step.number), query);
+    return this.#search(learned, query, step.number);
   }
 
   /** What the last search shows of the step due, and of those after it that would ask the same. */
@@ -88,10 +90,10 @@ export class OraclePlayer implements Player {
     return found;
   }
 
-  #search(thought: string, query: string): string {
+  #search(thought: string, query: string, intent: number): string {
     this.#query = query;
     this.#asked.add(query);
-    return renderSearchTurn(thought, query);
+    return renderSearchTurn(thought, query, intent);
   }
 
   #answer(found: string): string {

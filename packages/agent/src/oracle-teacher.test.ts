@@ -35,8 +35,8 @@ describe('teach', () => {
     const trajectory = await teach(FILL_TASK, environment);
     expect(trajectory.verdict).toEqual({ accepted: true, reason: 'accepted' });
     expect(textsOf(trajectory)).toEqual([
-      '<think> 1</think><search> Belo Nakuda founded the firm in 1703</search>',
-      '<think> Gutu Vuvo. 2</think><search> Belo Nakuda was born in</search>',
+      '<think> 2</think><search> 1: Belo Nakuda founded the firm in 1703</search>',
+      '<think> Gutu Vuvo</think><search> 2: Belo Nakuda was born in</search>',
       '<think> Lihiti</think><answer> Gutu Vuvo ; Lihiti</answer>',
     ]);
     expect(trajectory).toMatchObject({
@@ -51,7 +51,7 @@ describe('teach', () => {
     const task = maskTask(PASSAGES[0] as Passage, ['Gutu Vuvo', '1703']);
     const trajectory = await teach(task, environment);
     expect(textsOf(trajectory)).toEqual([
-      '<think> 1</think><search> Belo Nakuda founded the firm in</search>',
+      '<think> 1</think><search> 1: Belo Nakuda founded the firm in</search>',
       '<think> Gutu Vuvo ; 1703</think><answer> Gutu Vuvo ; 1703</answer>',
     ]);
   });
@@ -68,7 +68,7 @@ describe('teach', () => {
       },
     );
     expect(textsOf(trajectory)[1]).toMatch(
-      /^<think> none\. 1<\/think><search> Toni Figa<\/search>$/,
+      /^<think> none<\/think><search> 1: Toni Figa<\/search>$/,
     );
     expect(trajectory.verdict).toEqual({ accepted: false, reason: 'evidence-not-found' });
   });
@@ -93,8 +93,8 @@ describe('teach', () => {
     const trajectory = await teach(task, environment);
     expect(trajectory.verdict.accepted).toBe(true);
     expect(textsOf(trajectory)).toEqual([
-      '<think> 1</think><search> Gutu Vuvo opened in</search>',
-      '<think> 1703. 2</think><search> Rizego was mapped in</search>',
+      '<think> 2</think><search> 1: Gutu Vuvo opened in</search>',
+      '<think> 1703</think><search> 2: Rizego was mapped in</search>',
       '<think> 1703 vs 1847</think><answer> Gutu Vuvo</answer>',
     ]);
   });

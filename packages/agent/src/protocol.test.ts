@@ -14,7 +14,7 @@ import {
 
 const content = fc
   .string({ unit: 'grapheme', minLength: 1 })
-  .filter((text) => !/[<>]/.test(text) && text.trim() !== '');
+  .filter((text) => !/[<>]/.test(text) && text.trim() !== '' && !/^\s*\d{1,2}: /.test(text));
 
 describe('renderPrompt', () => {
   it('shows a masked paragraph without instructions, then its sentences that have gaps, numbered', () => {
@@ -30,6 +30,18 @@ describe('renderPrompt', () => {
 });
 
 describe('parseTurn', () => {
+  it('reads what a search is for, and does not search for it', () => {
+    const turn = renderSearchTurn('Lihiti', 'Belo Nakuda was born in', 2);
+    expect(turn).toBe('<think> Lihiti</think><search> 2: Belo Nakuda was born in</search>');
+    expect(parseTurn(turn)).toEqual({
+      type: 'search',
+      thought: 'Lihiti',
+      query: 'Belo Nakuda was born in',
+      intent: 2,
+    });
+    expect(parseTurn(renderSearchTurn('', '12:'))).toMatchObject({ query: '12:' });
+  });
+
   it('reads back what was rendered', () => {
     fc.assert(
       fc.property(content, content, (thought, text) => {

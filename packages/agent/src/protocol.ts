@@ -25,7 +25,13 @@ const SLOT_SEPARATOR = ' ; ';
 
 /** What a turn does: the two halves of `<think>…</think>` and `<search>…</search>` or `<answer>…</answer>`. */
 export type Action =
-  | { readonly type: 'search'; readonly thought: string; readonly query: string }
+  | {
+      readonly type: 'search';
+      readonly thought: string;
+      readonly query: string;
+      /** What the search is for: the number of a sentence with gaps, or of a question's step. Not searched. */
+      readonly intent?: number;
+    }
   | { readonly type: 'answer'; readonly thought: string; readonly text: string }
   | { readonly type: 'invalid'; readonly reason: string };
 
@@ -44,9 +50,13 @@ export function renderPrompt(task: Task): string {
 // Contents start with a space: with byte-level BPE a name then has the tokens it has inside a sentence, so that
 // a model can copy it.
 
-/** A turn that searches. */
-export function renderSearchTurn(thought: string, query: string): string {
-  return `${renderThought(thought)}${TAGS.search.open} ${query}${TAGS.search.close}`;
+/**
+ * A turn that searches. The intent is written before the query, `2: …`: with it, copying a numbered sentence of the
+ * prompt starts at a place that occurs once. MaskSearch's own queries carry such a number too.
+ */
+export function renderSearchTurn(thought: string, query: string, intent?: number): string {
+  const label = intent === undefined ? '' : ` ${intent}:`;
+  return `${renderThought(thought)}${TAGS.search.open}${label} ${query}${TAGS.search.close}`;
 }
 
 /** A turn that answers. */
@@ -90,9 +100,19 @@ export function parseTurn(turn: string, tail = ''): Action {
   if (rest !== tail) return invalid('text after the action');
   if (hasTag(thought) || hasTag(content)) return invalid('a tag inside a tag');
   if (content.trim() === '') return invalid('an empty action');
-  return query === undefined
-    ? { type: 'answer', thought: thought.trim(), text: content.trim() }
-    : { type: 'search', thought: thought.trim(), query: content.trim() };
+  if (query === undefined) {
+    return { type: 'answer', thought: thought.trim(), text: content.trim() };
+  }
+  return { type: 'search', thought: thought.trim(), ...readQuery(content.trim()) };
+}
+
+const INTENT = /^(\d{1,2}): +(?=\S)/;
+
+/** Takes the intent off a query, if it has one. */
+function readQuery(content: string): { query: string; intent?: number } {
+  const match = INTENT.exec(content);
+  if (match === null) return { query: content };
+  return { query: content.slice(match[0].length), intent: Number(match[1]) };
 }
 
 function invalid(reason: string): Action {
