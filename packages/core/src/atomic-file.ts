@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import {
   closeSync,
+  existsSync,
   fsyncSync,
   mkdirSync,
   openSync,
@@ -71,7 +72,14 @@ export async function writeFolderAtomic(
     rmSync(temporary, { recursive: true, force: true });
     throw error;
   }
-  rmSync(path, { recursive: true, force: true });
-  renameSync(temporary, path);
+  replaceFolder(temporary, path);
+}
+
+/** Renames a folder to `path`. What stood there is moved aside first and deleted last, so it is never there in part. */
+export function replaceFolder(folder: string, path: string): void {
+  const aside = `${path}.tmp-${randomBytes(6).toString('hex')}`;
+  if (existsSync(path)) renameSync(path, aside);
+  renameSync(folder, path);
   syncPath(dirname(path));
+  rmSync(aside, { recursive: true, force: true });
 }

@@ -4,6 +4,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
@@ -111,6 +112,19 @@ describe('runStage', () => {
     await expect(runStage(context(), other)).rejects.toThrow('killed');
     expect(seen).toEqual([false, true, false]);
     await runStage(context(), stage({ resumable: true }));
+    expect(readdirSync(folder)).toEqual(['tasks']);
+    expect(readdirSync(join(folder, 'tasks')).toSorted()).toEqual(['manifest.json', 'out.txt']);
+  });
+
+  test('work that was killed when it was done is put in place, not done again', async () => {
+    const work = stage({ resumable: true });
+    await runStage(context(), work);
+    // As a kill just before the rename leaves it.
+    const { config, inputs, seed } = readManifest(join(folder, 'tasks'));
+    writeFileSync(join(folder, 'tasks/key'), hashJson({ config, inputs, seed }));
+    renameSync(join(folder, 'tasks'), join(folder, 'tasks.work'));
+    await runStage(context(), work);
+    expect(work.runs()).toBe(1);
     expect(readdirSync(folder)).toEqual(['tasks']);
     expect(readdirSync(join(folder, 'tasks')).toSorted()).toEqual(['manifest.json', 'out.txt']);
   });

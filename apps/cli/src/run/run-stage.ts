@@ -1,10 +1,10 @@
 // Runs one stage: skips it when nothing changed, puts its folder in place whole, leaves a manifest.
-import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
 import {
   hashFile,
   readManifest,
-  syncPath,
+  replaceFolder,
   writeFileAtomic,
   writeFolderAtomic,
   writeManifest,
@@ -19,6 +19,9 @@ import {
   type RunContext,
   type StageName,
 } from './run-folder.ts';
+
+/** Says whose unfinished work a `.work` folder holds. */
+const KEY_FILE = 'key';
 
 export interface StageWork {
   /** Where the stage writes; becomes the stage's folder when it is done. */
@@ -112,7 +115,10 @@ function finishedBefore(folder: string, key: string): Manifest | undefined {
   return same ? manifest : undefined;
 }
 
-/** Works in `<folder>.work`, which survives a kill and is taken up again by the same work only. */
+/**
+ * Works in `<folder>.work`, which survives a kill and is taken up again by the same work only. Its manifest comes last, so
+ * work that has one is only to be put in place.
+ */
 async function fillResumable(
   folder: string,
   key: string,
@@ -120,17 +126,14 @@ async function fillResumable(
   fill: (target: string) => Promise<void>,
 ): Promise<void> {
   const work = `${folder}.work`;
-  const keyFile = join(work, 'key');
+  const keyFile = join(work, KEY_FILE);
   const sameWork = existsSync(keyFile) && readFileSync(keyFile, 'utf8') === key;
   if (!sameWork || fresh) rmSync(work, { recursive: true, force: true });
   mkdirSync(work, { recursive: true });
   writeFileAtomic(keyFile, key);
-  await fill(work);
-  rmSync(keyFile);
-  syncPath(work);
-  rmSync(folder, { recursive: true, force: true });
-  renameSync(work, folder);
-  syncPath(join(folder, '..'));
+  if (!existsSync(join(work, 'manifest.json'))) await fill(work);
+  replaceFolder(work, folder);
+  rmSync(join(folder, KEY_FILE));
 }
 
 async function manifestOf(
@@ -160,7 +163,7 @@ function filesOf(folder: string): string[] {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => relative(folder, join(entry.parentPath, entry.name)).split(sep).join('/'))
-    .filter((file) => file !== 'manifest.json' && file !== 'key')
+    .filter((file) => file !== 'manifest.json' && file !== KEY_FILE)
     .toSorted();
 }
 
