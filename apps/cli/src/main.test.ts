@@ -102,9 +102,12 @@ describe('the command line', () => {
   });
 
   test('gives errors as JSON too', () => {
-    const { stdout, status } = masksearch('tasks', '--run', 'empty', '--json');
-    expect(JSON.parse(stdout)).toMatchObject({ error: { code: 'input' } });
-    expect(status).toBe(1);
+    const missing = masksearch('tasks', '--run', 'empty', '--json');
+    expect(JSON.parse(missing.stdout)).toMatchObject({ error: { code: 'input' } });
+    expect(missing.status).toBe(1);
+    const usage = masksearch('sft', '--learningrate', '1', '--json');
+    expect(JSON.parse(usage.stdout)).toMatchObject({ error: { code: 'config' } });
+    expect(usage.status).toBe(1);
   });
 });
 

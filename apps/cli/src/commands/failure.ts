@@ -13,8 +13,7 @@ export function reportFailure(
   error: unknown,
   options: { readonly json: boolean; readonly signal: AbortSignal },
 ): number {
-  // Commander has printed its own message (usage errors, --help, --version).
-  if (error instanceof CommanderError) return error.exitCode;
+  if (error instanceof CommanderError) return reportUsage(error, options.json);
   const code = codeOf(error, options.signal);
   if (options.signal.aborted && code === 'cancelled') {
     process.stderr.write('interrupted; the same command continues from what was saved\n');
@@ -25,8 +24,18 @@ export function reportFailure(
   if (code === 'unexpected' || process.env['MASKSEARCH_DEBUG'] !== undefined) {
     process.stderr.write(`${error instanceof Error ? (error.stack ?? '') : ''}\n`);
   }
-  if (options.json) process.stdout.write(`${JSON.stringify({ error: { code, message } })}\n`);
+  if (options.json) printJson(code, message);
   return options.signal.aborted ? EXIT_INTERRUPTED : 1;
+}
+
+/** Commander has printed its own message by now; `--help` and `--version` come here too, with exit code 0. */
+function reportUsage({ exitCode, message }: CommanderError, json: boolean): number {
+  if (json && exitCode !== 0) printJson('config', message.replace(/^error: /, ''));
+  return exitCode;
+}
+
+function printJson(code: string, message: string): void {
+  process.stdout.write(`${JSON.stringify({ error: { code, message } })}\n`);
 }
 
 /** `unexpected` is what nobody foresaw: a fault of ours, shown with its stack. */
