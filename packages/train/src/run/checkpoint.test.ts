@@ -1,8 +1,9 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
+import { IntegrityError, RandomStream } from '@masksearch/core';
 import type { ModelState } from '@masksearch/model';
 import {
   latestCheckpoint,
@@ -71,6 +72,27 @@ describe('checkpoints', () => {
       code: 'integrity',
       message: expect.stringContaining(join(path, name)) as string,
     });
+  });
+
+  test('any damaged byte of any file is found (seed 3)', async () => {
+    await saveCheckpoint(folder, 1, { model, state: { cursor: 1 } });
+    const path = join(folder, 'step-000001');
+    const random = new RandomStream(3, 'damage');
+    for (let round = 0; round < 100; round++) {
+      const file = join(path, random.pick(readdirSync(path)));
+      const whole = readFileSync(file);
+      const damaged = Uint8Array.from(whole);
+      const at = random.below(whole.length);
+      damaged[at] = (damaged[at] as number) ^ (1 + random.below(255));
+      writeFileSync(file, damaged);
+      const loaded: unknown = await loadCheckpoint(path, schema).catch((error: unknown) => error);
+      // White space of the manifest may change without harm.
+      if (!(loaded instanceof IntegrityError)) {
+        expect(loaded, `${file} at ${at}`).toEqual({ model, state: { cursor: 1 } });
+        expect(file).toMatch(/manifest\.json$/);
+      }
+      writeFileSync(file, whole);
+    }
   });
 
   test('refuses a manifest that is not one, and the state of another trainer', async () => {
