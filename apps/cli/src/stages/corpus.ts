@@ -10,7 +10,7 @@ import {
   type Document,
 } from '@masksearch/core';
 import { readCorpus, splitPassages } from '@masksearch/corpus';
-import { PROTOCOL_TOKENS, trainBpe } from '@masksearch/tokenizer';
+import { parseTokenizer, PROTOCOL_TOKENS, trainBpe } from '@masksearch/tokenizer';
 import { generateWorld } from '@masksearch/world';
 import type { RunConfig } from '../config/run-config.ts';
 import { hashPath } from '../run/hash-path.ts';
@@ -30,14 +30,12 @@ export async function corpusStage(run: RunContext, config: RunConfig): Promise<S
     ),
     resumable: false,
     execute: async (work) => {
+      const copied = tokenizerFile === null ? undefined : readTokenizerText(tokenizerFile);
       const writer = new CorpusWriter(work, config);
       if (corpus.input === null) writeWorlds(writer, work, config);
       else await writeInput(writer, corpus.input, work, config);
       const counts = writer.close();
-      const text =
-        tokenizerFile === null
-          ? trainTokenizer(writer.texts, config)
-          : readFileSync(tokenizerFile, 'utf8');
+      const text = copied ?? trainTokenizer(writer.texts, config);
       writeFileAtomic(join(work.folder, 'tokenizer.json'), text);
       return { counts, device: 'cpu' };
     },
@@ -138,4 +136,11 @@ function trainTokenizer(texts: readonly string[], { tokenizer }: RunConfig): str
   const { vocabularySize, minimumPairCount } = tokenizer;
   const options = { vocabularySize, minimumPairCount, specialTokens: PROTOCOL_TOKENS };
   return trainBpe(texts, options).serialize();
+}
+
+/** The text of a tokenizer.json, after a look whether it is one. */
+function readTokenizerText(path: string): string {
+  const text = readFileSync(path, 'utf8');
+  parseTokenizer(text, path);
+  return text;
 }

@@ -39,7 +39,7 @@ export const STAGES: readonly Stage[] = [
     name: 'tasks',
     summary: 'mask salient spans: RAMP tasks for k = 1..4, and questions where facts are known',
     sections: ['tasks'],
-    examples: ['masksearch tasks --run runs/wiki --ramp.train 2000'],
+    examples: ['masksearch tasks --run runs/wiki --train.ramp 2000'],
     load: async () => (await import('./tasks.ts')).tasksStage,
   },
   {
@@ -67,7 +67,7 @@ export const STAGES: readonly Stage[] = [
     name: 'rl',
     summary: 'improve the model with DAPO: rollouts, rewards, update',
     sections: ['rl', 'model', 'episode', 'reward'],
-    examples: ['masksearch rl --run runs/wiki --steps 100 --groupSize 8'],
+    examples: ['masksearch rl --run runs/wiki --steps 100 --samplesPerTask 8'],
     load: async () => (await import('./rl.ts')).rlStage,
   },
   {

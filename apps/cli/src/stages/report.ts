@@ -1,7 +1,13 @@
 // Stage report: report.json and report.html from what the other stages left, also put at the top of the run folder.
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseRecord, readAllJsonl, readManifest, writeFileAtomic } from '@masksearch/core';
+import {
+  InputError,
+  parseRecord,
+  readAllJsonl,
+  readManifest,
+  writeFileAtomic,
+} from '@masksearch/core';
 import {
   renderComparison,
   renderReport,
@@ -61,13 +67,13 @@ function makeReport(run: RunContext, finished: readonly StageName[]): RunReport 
   const evaluation = stageFile(run, 'evaluation', 'evaluation.json');
   const report = {
     seconds: { ...seconds, total },
-    evaluation: JSON.parse(readFileSync(evaluation, 'utf8')) as unknown,
+    evaluation: readJson(evaluation),
     seed: run.seed,
     commit: manifests.at(-1)?.commit ?? null,
     devices: Object.fromEntries(manifests.map(({ stage, device }) => [stage, device])),
     counts: Object.fromEntries(manifests.map(({ stage, counts }) => [stage, counts])),
   };
-  return parseRecord(runReportSchema, report, 'report');
+  return parseRecord(runReportSchema, report, evaluation);
 }
 
 async function makePage(run: RunContext, config: RunConfig, report: RunReport): Promise<string> {
@@ -87,10 +93,21 @@ async function readMetrics(run: RunContext, stage: StageName): Promise<MetricRow
   return existsSync(path) ? readAllJsonl(path, z.record(z.string(), z.unknown())) : [];
 }
 
+function readJson(path: string): unknown {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8'));
+  } catch (cause) {
+    throw new InputError(
+      `${path}: expected JSON, received something else; run its stage again with --fresh.`,
+      { cause },
+    );
+  }
+}
+
 /** The tables, for the person watching. */
 function sayTables(run: RunContext, outcome: StageOutcome): void {
   const path = join(outcome.folder, 'report.json');
-  const report = parseRecord(runReportSchema, JSON.parse(readFileSync(path, 'utf8')), path);
+  const report = parseRecord(runReportSchema, readJson(path), path);
   run.say(`\n${renderComparison(report.evaluation, 'exact')}\n`);
   run.say(`${renderComparison(report.evaluation, 'outcome')}\n`);
   run.say(`report: ${join(run.folder, 'report.html')}`);

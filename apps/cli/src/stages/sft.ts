@@ -1,6 +1,6 @@
 // Stage sft: the trajectories as token sequences, through the phases of the configuration.
 import { trajectoryToExample } from '@masksearch/agent';
-import { ConfigError, readAllJsonl, trajectorySchema } from '@masksearch/core';
+import { ConfigError, InputError, readAllJsonl, trajectorySchema } from '@masksearch/core';
 import type { Tokenizer } from '@masksearch/tokenizer';
 import {
   cosineSchedule,
@@ -77,7 +77,11 @@ async function readExamples(run: RunContext, tokenizer: Tokenizer): Promise<Exam
   const byGroup = new Map<string, TrainingExample[]>();
   for (const trajectory of await readAllJsonl(path, trajectorySchema)) {
     const task = tasks.get(trajectory.taskId);
-    if (task === undefined) continue;
+    if (task === undefined) {
+      throw new InputError(
+        `${path}: expected trajectories of this run's tasks, received one of ${trajectory.taskId}; run \`masksearch trajectories --run ${run.folder} --fresh\`.`,
+      );
+    }
     const { ids, mask } = trajectoryToExample(trajectory, task, tokenizer);
     const group = byGroup.get(trajectory.group) ?? [];
     byGroup.set(trajectory.group, group);

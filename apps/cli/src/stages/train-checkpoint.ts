@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { CancelledError } from '@masksearch/core';
 import { saveModelFolder, type LanguageModel, type SaveModelOptions } from '@masksearch/model';
 import type { Tokenizer } from '@masksearch/tokenizer';
+import { pruneCheckpoints } from '@masksearch/train';
 import type { RunConfig } from '../config/run-config.ts';
 import type { RunContext } from '../run/run-folder.ts';
 import type { StageResult, StageWork } from '../run/run-stage.ts';
@@ -47,7 +48,8 @@ export async function trainCheckpoint(job: CheckpointJob): Promise<StageResult> 
       tokenizerJson: tokenizer.serialize(),
       ...(dtype === undefined ? {} : { dtype }),
     });
-    // The weights are in place: what only resumption needs can go.
+    // The weights are in place: what only resumption needs can go, none of it half, whenever a kill comes.
+    pruneCheckpoints(checkpoints, 0);
     rmSync(checkpoints, { recursive: true, force: true });
     return { counts, device: model.device };
   } finally {
