@@ -11,6 +11,7 @@ export type ErrorCode =
   | 'empty-batch' // nothing is left to train on
   | 'unavailable' // a backend, device, library or file is missing
   | 'integrity' // stored data does not match its checksum or manifest
+  | 'budget' // a cost cap was reached
   | 'native'; // the C++ side threw
 
 /** Base of all errors this project throws. Messages read `where: expected X, received Y; hint.` */
@@ -82,6 +83,13 @@ export class EmptyBatchError extends MaskSearchError {
 export class UnavailableError extends MaskSearchError {
   constructor(message: string, options: { data?: Record<string, unknown>; cause?: unknown } = {}) {
     super('unavailable', message, options);
+  }
+}
+
+/** A cost cap was reached; what was done so far is kept. */
+export class BudgetError extends MaskSearchError {
+  constructor(message: string, data?: Record<string, unknown>) {
+    super('budget', message, data ? { data } : {});
   }
 }
 

@@ -111,6 +111,10 @@ export const searchResultSchema = z.strictObject({
   title: z.string(),
   text: z.string(),
   score: z.number(),
+  /** Of results that come from outside the corpus, where known: address, who found it, terms of use. */
+  url: z.string().optional(),
+  provider: z.string().optional(),
+  licence: z.string().optional(),
 });
 export type SearchResult = z.infer<typeof searchResultSchema>;
 
@@ -140,6 +144,24 @@ export const finishReasonSchema = z.enum([
 ]);
 export type FinishReason = z.infer<typeof finishReasonSchema>;
 
+/** What made a trajectory: enough to make it again, and to leave out what must not be trained on. */
+export const provenanceSchema = z.strictObject({
+  /** Role → `endpoint:model`, or `rule` where no model plays it. */
+  roles: z.record(z.string(), z.string()),
+  /** Role → sha256 of the prompt it was given. */
+  prompts: z.record(z.string(), z.string()),
+  language: z.string(),
+  /** Sample index of the task where several trajectories were made. */
+  sampleIndex: z.int().min(0),
+  /** Times a search did not help and the plan was revised. */
+  reflections: z.int().min(0),
+  /** What each judge said: `accepted`, or why not. */
+  verdicts: z.record(z.string(), z.string()),
+  /** Tokens that the roles' models read and wrote. */
+  tokens: z.strictObject({ input: z.int().min(0), output: z.int().min(0) }),
+});
+export type Provenance = z.infer<typeof provenanceSchema>;
+
 /** A teacher's or a model's episode as text, with the judge's verdict. */
 export const trajectorySchema = z.strictObject({
   version,
@@ -157,6 +179,8 @@ export const trajectorySchema = z.strictObject({
   }),
   teacher: z.string().min(1),
   cost: z.strictObject({ policyTokens: z.int().min(0), searches: z.int().min(0) }),
+  /** Present where language models made it. */
+  provenance: provenanceSchema.optional(),
 });
 export type Trajectory = z.infer<typeof trajectorySchema>;
 
