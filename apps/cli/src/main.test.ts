@@ -196,6 +196,34 @@ describe('a run', () => {
     180_000,
   );
 
+  test('replays recorded searches without an index, bit for bit, and stops at an unknown query', () => {
+    const data = ['corpus', 'tasks'];
+    const stages = ['trajectories', 'rollouts', 'rl', 'evaluation'];
+    const recorded = copyRun('base', 'recorded', [...data, 'index', 'sft']);
+    const replayed = copyRun('base', 'replayed', [...data, 'sft']);
+    for (const stage of stages) {
+      const record = masksearch(stage, '--run', recorded, '--record', 'tape');
+      expect(record.status, record.stderr).toBe(0);
+      const replay = masksearch(stage, '--run', replayed, '--replay', 'tape');
+      expect(replay.status, replay.stderr).toBe(0);
+      expect(hashesOf(`replayed/${stage}`), stage).toEqual(hashesOf(`recorded/${stage}`));
+    }
+    expect(hashesOf('recorded/rl')).toEqual(hashesOf('base/rl'));
+    const other = masksearch(
+      'trajectories',
+      '--run',
+      replayed,
+      '--replay',
+      'tape',
+      '--episode.topK',
+      '3',
+    );
+    expect(other.stderr).toMatch(/train\.jsonl: expected a recorded answer to ".*" \(topK 3/);
+    expect(other.status).toBe(1);
+    const both = masksearch('rl', '--run', replayed, '--replay', 'tape', '--record', 'tape');
+    expect(both.stderr).toMatch(/search: expected record or replay, not both/);
+  }, 180_000);
+
   test('an interrupt saves, says so, and exits with 130', async () => {
     const copy = copyRun('base', 'interrupted', ['corpus', 'index', 'tasks', 'trajectories']);
     const child = spawn(process.execPath, [MAIN, 'sft', '--run', copy, ...SFT], {

@@ -46,6 +46,7 @@ const MINIMUM_TURN_TOKENS = 8;
  * what was written until then is kept.
  *
  * @throws {InputError} the prompt leaves no room in the context.
+ * @throws {IntegrityError} of the search tool: its data is damaged or, in a cassette, absent.
  * @throws {TimeoutError | CancelledError} it ended before the policy wrote anything, so there is no sample.
  */
 export async function playEpisode(options: PlayOptions): Promise<Episode> {
@@ -175,6 +176,8 @@ async function callSearch(
     }
     return { call: { ...call, results: results.slice(0, topK) }, failure: null };
   } catch (error) {
+    // A damaged index or an incomplete cassette would pass for a policy that found nothing: the run must end.
+    if (MaskSearchError.isInstance(error) && error.code === 'integrity') throw error;
     const message = error instanceof Error ? error.message : String(error);
     return { call: { ...call, error: message }, failure: failureOf(error, limit) };
   }

@@ -1,4 +1,4 @@
-import { checkSample, ConfigError, type SearchResult } from '@masksearch/core';
+import { checkSample, ConfigError, IntegrityError, type SearchResult } from '@masksearch/core';
 import type { SearchTool } from '@masksearch/search';
 import { describe, expect, it } from 'vitest';
 import { FakeSampler, scriptedSampler } from '../test/fake-sampler.ts';
@@ -145,6 +145,14 @@ describe.each(TOKENIZERS)('runEpisode, $name', ({ tokenizer }) => {
       error: expect.stringMatching(/excluded passage, received d0#0/) as string,
     });
     await check(leaked);
+  });
+
+  it('lets damaged data of the tool end the run, not the episode', async () => {
+    const damaged: SearchTool = {
+      provider: 'damaged',
+      search: () => Promise.reject(new IntegrityError('index: damaged.')),
+    };
+    await expect(play([searchTurn], { search: damaged })).rejects.toThrow(IntegrityError);
   });
 
   it('ends with episode-timeout or cancelled while a tool is busy', async () => {

@@ -1,4 +1,5 @@
 // An opened BM25 index: a SearchTool whose dictionary is in memory and whose postings and texts are read when needed.
+import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
@@ -75,6 +76,8 @@ function openFile(path: string, bytes: number): DiskFile {
 export class Bm25Index implements SearchTool {
   readonly provider = 'bm25';
   readonly header: IndexHeader;
+  /** sha256 of the header, which holds the checksums of everything else. */
+  readonly fingerprint: string;
   readonly #texts: ByteFile;
   readonly #arrays: ByteFile;
   readonly #ids: StringTable;
@@ -93,6 +96,7 @@ export class Bm25Index implements SearchTool {
       );
     }
     this.header = header;
+    this.fingerprint = createHash('sha256').update(JSON.stringify(header)).digest('hex');
     this.#arrays = arrays;
     this.#texts = texts;
     const bytes = (name: SectionName) => readSection(arrays, header.sections[name], name);

@@ -15,6 +15,7 @@ interface SharedCall {
  */
 export class CachedSearch implements SearchTool {
   readonly provider: string;
+  readonly fingerprint?: string;
   readonly #tool: SearchTool;
   readonly #capacity: number;
   /** Least recently used first. */
@@ -34,6 +35,7 @@ export class CachedSearch implements SearchTool {
     this.#tool = tool;
     this.#capacity = capacity;
     this.provider = tool.provider;
+    if (tool.fingerprint !== undefined) this.fingerprint = tool.fingerprint;
   }
 
   async search(request: SearchRequest, options: SearchOptions = {}): Promise<SearchResult[]> {

@@ -1,6 +1,10 @@
 export * from './bm25.ts';
 export { Bm25Index, openIndex } from './bm25-index.ts';
 export { CachedSearch } from './cached-search.ts';
+export { CassetteFile } from './cassette/cassette-file.ts';
+export { type CassetteRow, cassetteRowSchema } from './cassette/cassette-row.ts';
+export { RecordSearch } from './cassette/record-search.ts';
+export { ReplaySearch } from './cassette/replay-search.ts';
 export * from './english-analysis.ts';
 export { type BuildOptions, buildIndex, buildIndexInMemory } from './index-builder.ts';
 export type { IndexHeader } from './index-format.ts';

@@ -6,18 +6,21 @@ import type { SearchOptions, SearchRequest, SearchTool } from './search-tool.ts'
 /** What random passages are drawn from; a `Bm25Index` is one. */
 export interface PassageSource {
   readonly size: number;
+  readonly fingerprint?: string;
   passageAt(ordinal: number): Passage;
 }
 
 /** Draws passages uniformly, keyed by seed and query, so that equal calls give equal answers. Scores are 0. */
 export class RandomSearch implements SearchTool {
   readonly provider = 'random';
+  readonly fingerprint?: string;
   readonly #source: PassageSource;
   readonly #seed: number;
 
   constructor(source: PassageSource, seed: number) {
     this.#source = source;
     this.#seed = seed;
+    if (source.fingerprint !== undefined) this.fingerprint = `${source.fingerprint}:${seed}`;
   }
 
   async search(request: SearchRequest, options: SearchOptions = {}): Promise<SearchResult[]> {

@@ -18,6 +18,8 @@ export interface SearchOptions {
 export interface SearchTool {
   /** Recorded in trajectories, e.g. `bm25`. */
   readonly provider: string;
+  /** Identifies what is searched: tools of one provider and fingerprint give equal answers. Absent where unknown. */
+  readonly fingerprint?: string;
   /**
    * The best passages, best first; equal scores are ordered by position in the corpus, so equal calls give equal
    * answers. An empty or stop-word-only query returns an empty list.

@@ -25,6 +25,15 @@ export function flagsOf(sectionName: string, schema: ZodType, own: boolean): Fla
   });
 }
 
+/** `--record` and `--replay`, short for the keys of the search section. */
+export function cassetteFlags(): Flag[] {
+  return (['record', 'replay'] as const).map((name) => ({
+    name,
+    key: `search.${name}`,
+    option: new Option(`--${name} <folder>`, `short for --search.${name}`),
+  }));
+}
+
 /** `Sentence [unit; range; default X; source]` */
 function describe(leaf: Leaf): string {
   const facts = [

@@ -18,12 +18,14 @@ import {
   rolloutsSchema,
   sftSchema,
 } from './learning-sections.ts';
+import { searchSchema } from './search-section.ts';
 import { setting } from './setting.ts';
 
 const sections = {
   corpus: corpusSchema,
   tokenizer: tokenizerSchema,
   index: indexSchema,
+  search: searchSchema,
   tasks: tasksSchema,
   episode: episodeSchema,
   trajectories: trajectoriesSchema,
@@ -45,6 +47,7 @@ export const runConfigSchema = z.strictObject({
   corpus: corpusSchema.prefault({}),
   tokenizer: tokenizerSchema.prefault({}),
   index: indexSchema.prefault({}),
+  search: searchSchema.prefault({}),
   tasks: tasksSchema.prefault({}),
   episode: episodeSchema.prefault({}),
   trajectories: trajectoriesSchema.prefault({}),

@@ -12,13 +12,13 @@ import {
   type ReportTrajectory,
 } from '@masksearch/evaluation';
 import type { LanguageModel } from '@masksearch/model';
-import { RandomSearch, type Bm25Index, type SearchTool } from '@masksearch/search';
+import type { SearchTool } from '@masksearch/search';
 import type { RunConfig } from '../config/run-config.ts';
 import { stageOutputs, type RunContext } from '../run/run-folder.ts';
 import { runStage, type StageOutcome, type StageWork } from '../run/run-stage.ts';
 import { modelInputs, openModel, readTokenizer, type CheckpointName } from './model-source.ts';
 import { readTasks } from './read-tasks.ts';
-import { withIndex } from './sides.ts';
+import { searchInputs, searchSettings, withSearch, type SearchSource } from './search-source.ts';
 
 export async function evaluationStage(run: RunContext, config: RunConfig): Promise<StageOutcome> {
   const { concurrency: _, ...evaluation } = config.evaluation;
@@ -32,8 +32,9 @@ export async function evaluationStage(run: RunContext, config: RunConfig): Promi
       episode: config.episode,
       backend: config.model.backend,
       examples: config.report.episodes,
+      ...searchSettings(config),
     },
-    inputs: Object.assign(stageOutputs(run, 'tasks'), ...inputs),
+    inputs: Object.assign(stageOutputs(run, 'tasks'), await searchInputs(config), ...inputs),
     resumable: false,
     execute: async (work) => {
       const tasks = await readTasks(run, 'heldout');
@@ -43,8 +44,8 @@ export async function evaluationStage(run: RunContext, config: RunConfig): Promi
       for (const name of evaluation.checkpoints) {
         const model = await openModel(run, config, name);
         try {
-          records[name] = await withIndex(run, 'heldout', (index) =>
-            evaluateCheckpoint({ run, config, work, model, name, tasks, index }),
+          records[name] = await withSearch({ run, config, side: 'heldout' }, (source) =>
+            evaluateCheckpoint({ run, config, work, model, name, tasks, source }),
           );
           device = model.device;
         } finally {
@@ -68,16 +69,16 @@ interface CheckpointEvaluation {
   readonly model: LanguageModel;
   readonly name: CheckpointName;
   readonly tasks: readonly Task[];
-  readonly index: Bm25Index;
+  readonly source: SearchSource;
 }
 
 async function evaluateCheckpoint(job: CheckpointEvaluation): Promise<EvaluationRecord> {
-  const { run, config, work, name, tasks, index } = job;
+  const { run, config, work, name, tasks, source } = job;
   const { tasksPerGroup, randomTasksPerGroup, resamples } = config.evaluation;
   const played = firstOfEachGroup(tasks, tasksPerGroup);
   const examples = new Set(firstOfEachGroup(tasks, config.report.episodes));
   const episodes = new JsonlWriter(join(work.folder, `${name}-episodes.jsonl`));
-  const rows = await play(job, played, index, `${name}`);
+  const rows = await play(job, played, source.search, `${name}`);
   writeJsonl(join(work.folder, `${name}.jsonl`), rows.scored);
   for (const [i, episode] of rows.episodes.entries()) {
     const [task, row] = [played[i], rows.scored[i]];
@@ -90,12 +91,7 @@ async function evaluateCheckpoint(job: CheckpointEvaluation): Promise<Evaluation
   const controls = firstOfEachGroup(played, randomTasksPerGroup).filter(({ group }) =>
     DEFAULT_OUTCOME_GROUPS.includes(group),
   );
-  const random = await play(
-    job,
-    controls,
-    new RandomSearch(index, run.seed),
-    `${name}, random passages`,
-  );
+  const random = await play(job, controls, source.random(), `${name}, random passages`);
   const outcome = overallOutcome(random.scored, DEFAULT_OUTCOME_GROUPS, options);
   return { ...record, randomRetrieval: { outcome } };
 }

@@ -45,7 +45,7 @@ export const STAGES: readonly Stage[] = [
   {
     name: 'trajectories',
     summary: 'let the teacher search and answer; keep what the judge accepts',
-    sections: ['trajectories', 'episode'],
+    sections: ['trajectories', 'episode', 'search'],
     examples: ['masksearch trajectories --run runs/wiki --concurrency 16'],
     load: async () => (await import('./trajectories.ts')).trajectoriesStage,
   },
@@ -59,14 +59,14 @@ export const STAGES: readonly Stage[] = [
   {
     name: 'rollouts',
     summary: 'sample episodes from a checkpoint, with rewards, for inspection',
-    sections: ['rollouts', 'model', 'episode', 'reward'],
+    sections: ['rollouts', 'model', 'episode', 'reward', 'search'],
     examples: ['masksearch rollouts --run runs/wiki --checkpoint sft --tasks 20'],
     load: async () => (await import('./rollouts.ts')).rolloutsStage,
   },
   {
     name: 'rl',
     summary: 'improve the model with DAPO: rollouts, rewards, update',
-    sections: ['rl', 'model', 'episode', 'reward'],
+    sections: ['rl', 'model', 'episode', 'reward', 'search'],
     examples: ['masksearch rl --run runs/wiki --steps 100 --samplesPerTask 8'],
     load: async () => (await import('./rl.ts')).rlStage,
   },
@@ -74,7 +74,7 @@ export const STAGES: readonly Stage[] = [
     name: 'evaluation',
     summary:
       'measure base, SFT and RL checkpoints on held-out tasks, with real and random retrieval',
-    sections: ['evaluation', 'model', 'episode', 'reward'],
+    sections: ['evaluation', 'model', 'episode', 'reward', 'search'],
     examples: ['masksearch evaluation --run runs/wiki --tasksPerGroup 200'],
     load: async () => (await import('./evaluation.ts')).evaluationStage,
   },

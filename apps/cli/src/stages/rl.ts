@@ -14,17 +14,30 @@ import { runStage, type StageOutcome, type StageResult, type StageWork } from '.
 import { groupCollector } from './collect.ts';
 import { modelInputs } from './model-source.ts';
 import { readTasks } from './read-tasks.ts';
-import { withIndex } from './sides.ts';
+import { searchInputs, searchSettings, withSearch } from './search-source.ts';
 import { trainCheckpoint } from './train-checkpoint.ts';
 
 export async function rlStage(run: RunContext, config: RunConfig): Promise<StageOutcome> {
   const { concurrency: _, ...rl } = config.rl;
   return runStage(run, {
     name: 'rl',
-    config: { rl, episode: config.episode, reward: config.reward, backend: config.model.backend },
-    inputs: { ...stageOutputs(run, 'tasks'), ...(await modelInputs(run, config, 'sft')) },
+    config: {
+      rl,
+      episode: config.episode,
+      reward: config.reward,
+      backend: config.model.backend,
+      ...searchSettings(config),
+    },
+    inputs: {
+      ...stageOutputs(run, 'tasks'),
+      ...(await modelInputs(run, config, 'sft')),
+      ...(await searchInputs(config)),
+    },
     resumable: true,
-    execute: (work) => withIndex(run, 'train', (search) => trainRl(run, config, work, search)),
+    execute: (work) =>
+      withSearch({ run, config, side: 'train' }, ({ search }) =>
+        trainRl(run, config, work, search),
+      ),
   });
 }
 

@@ -9,7 +9,7 @@ import { runStage, type StageOutcome, type StageResult, type StageWork } from '.
 import { modelInputs, openModel, readTokenizer } from './model-source.ts';
 import { readTasks } from './read-tasks.ts';
 import { episodeScorer } from './scoring.ts';
-import { withIndex } from './sides.ts';
+import { searchInputs, searchSettings, withSearch } from './search-source.ts';
 
 export async function rolloutsStage(run: RunContext, config: RunConfig): Promise<StageOutcome> {
   const { concurrency: _, ...rollouts } = config.rollouts;
@@ -20,13 +20,18 @@ export async function rolloutsStage(run: RunContext, config: RunConfig): Promise
       episode: config.episode,
       reward: config.reward,
       backend: config.model.backend,
+      ...searchSettings(config),
     },
     inputs: {
       ...stageOutputs(run, 'tasks'),
       ...(await modelInputs(run, config, rollouts.checkpoint)),
+      ...(await searchInputs(config)),
     },
     resumable: false,
-    execute: (work) => withIndex(run, 'train', (search) => rollOut(run, config, work, search)),
+    execute: (work) =>
+      withSearch({ run, config, side: 'train' }, ({ search }) =>
+        rollOut(run, config, work, search),
+      ),
   });
 }
 

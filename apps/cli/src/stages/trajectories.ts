@@ -7,7 +7,7 @@ import type { RunConfig } from '../config/run-config.ts';
 import { stageOutputs, type RunContext } from '../run/run-folder.ts';
 import { runStage, type StageOutcome, type StageResult, type StageWork } from '../run/run-stage.ts';
 import { readTokenizer } from './model-source.ts';
-import { withIndex } from './sides.ts';
+import { searchInputs, searchSettings, withSearch } from './search-source.ts';
 import { withoutClock } from './without-clock.ts';
 import { readTasks } from './read-tasks.ts';
 
@@ -18,10 +18,13 @@ export async function trajectoriesStage(run: RunContext, config: RunConfig): Pro
   return runStage(run, {
     name: 'trajectories',
     // Concurrency changes no result.
-    config: { episode: config.episode },
-    inputs: stageOutputs(run, 'tasks'),
+    config: { episode: config.episode, ...searchSettings(config) },
+    inputs: { ...stageOutputs(run, 'tasks'), ...(await searchInputs(config)) },
     resumable: false,
-    execute: (work) => withIndex(run, 'train', (search) => teachTasks(run, config, work, search)),
+    execute: (work) =>
+      withSearch({ run, config, side: 'train' }, ({ search }) =>
+        teachTasks(run, config, work, search),
+      ),
   });
 }
 
