@@ -11,15 +11,15 @@ const tokenizer = trainBpe(
 const options: BaseExampleOptions = {
   seed: 1,
   tokenizer,
-  batchTokens: 2000,
+  batchTokens: 3000,
   passageWords: 40,
   maxPassages: 3,
   copyEvery: 0,
-  gapShare: 0,
-  maxGaps: 4,
+  copyFirst: 0,
+  articleShare: 0,
+  worksheetShare: 0,
+  maxExercises: 6,
 };
-const mask = tokenizer.specialId('[mask]');
-
 function examplesOf(changes: Partial<BaseExampleOptions>, step: number) {
   const examples = baseExamples({ ...options, ...changes })(step);
   return examples.map((example) => ({
@@ -28,17 +28,36 @@ function examplesOf(changes: Partial<BaseExampleOptions>, step: number) {
   }));
 }
 
+/** Stretches of an example with equal labels, as text. */
+function stretchesOf({ ids, labels }: ReturnType<typeof examplesOf>[number]) {
+  const starts = labels.flatMap((label, t) => (t === 0 || label !== labels[t - 1] ? [t] : []));
+  return starts.map((start, i) => ({
+    isLabel: labels[start] === 1,
+    text: tokenizer.decode(ids.slice(start, starts[i + 1])),
+  }));
+}
+
 describe('baseExamples', () => {
   it('gives a step the same examples whatever was made before', () => {
-    const generate = baseExamples({ ...options, copyEvery: 3 });
+    const generate = baseExamples({
+      ...options,
+      articleShare: 0.2,
+      worksheetShare: 0.4,
+      copyEvery: 3,
+    });
     const inOrder = [0, 1, 2, 9].map((step) => generate(step));
-    const again = baseExamples({ ...options, copyEvery: 3 });
+    const again = baseExamples({
+      ...options,
+      articleShare: 0.2,
+      worksheetShare: 0.4,
+      copyEvery: 3,
+    });
     expect([9, 2, 1, 0].map((step) => again(step)).toReversed()).toEqual(inOrder);
   });
 
-  it('keeps a step within its tokens and labels everything but the first token of an article', () => {
+  it('keeps a step within its tokens and labels everything but the first token of plain text', () => {
     for (const step of [0, 1, 2]) {
-      const examples = examplesOf({}, step);
+      const examples = examplesOf({ articleShare: 1 }, step);
       const tokens = examples.reduce((sum, { ids }) => sum + ids.length, 0);
       expect(tokens).toBeLessThanOrEqual(options.batchTokens);
       for (const { ids, labels } of examples) {
@@ -47,49 +66,80 @@ describe('baseExamples', () => {
     }
   });
 
-  it('labels of sentences with gaps only the fillings', () => {
-    const examples = examplesOf({ gapShare: 1 }, 0).filter(({ ids }) => ids.includes(mask));
-    for (const { ids, labels } of examples) {
-      const shown = tokenizer.decode(ids.filter((_, t) => labels[t] === 0));
-      const fillings = tokenizer.decode(ids.filter((_, t) => labels[t] === 1)).trimEnd();
-      const gaps = shown.split('[mask]').length - 1;
-      expect(fillings.split('\n')).toHaveLength(gaps);
+  it('labels of exercises only the answers, each of which stands in a passage', () => {
+    const all = [0, 8, 16].flatMap((step) => examplesOf({}, step).map(stretchesOf));
+    const gaps = all.flat().filter(({ text }) => text.includes('[mask]'));
+    const questions = all.flat().filter(({ text }) => text.endsWith('?\n'));
+    expect(gaps.length).toBeGreaterThan(20);
+    expect(questions.length).toBeGreaterThan(20);
+    for (const stretches of all) {
+      const shown = stretches.filter(({ isLabel }) => !isLabel).map(({ text }) => text);
+      for (const { text } of stretches.filter(({ isLabel }) => isLabel)) {
+        expect(text.endsWith('\n')).toBe(true);
+        for (const answer of text.trim().split(' ; ')) expect(shown.join('')).toContain(answer);
+      }
     }
   });
 
-  it('gives sentences with gaps, and what fills them stands in the passages', () => {
-    const texts = examplesOf({ gapShare: 1 }, 0)
-      .filter(({ ids }) => ids.includes(mask))
-      .map(({ ids }) => tokenizer.decode(ids).trimEnd().split('\n'));
-    const gapFirst = texts.filter(([first]) => first?.includes('[mask]'));
-    const gapsAfter = texts.filter(([first]) => !first?.includes('[mask]'));
-    expect(gapFirst.length).toBeGreaterThan(0);
-    expect(gapsAfter.length).toBeGreaterThan(0);
-    for (const [, ...lines] of gapFirst) {
-      const filling = lines.pop() ?? '';
-      expect(lines.join('\n')).toContain(filling.trim());
-    }
-    for (const lines of gapsAfter) {
-      const first = lines.findIndex((line) => line.includes('[mask]'));
-      const passages = lines.slice(0, first).join('\n');
-      lines.slice(first).forEach((line, i) => {
-        expect(line.split('[mask]').length - 1).toBe(i % 2 === 0 ? 1 : 0);
-        if (i % 2 === 1) expect(passages).toContain(line.trim());
-      });
+  it('labels of worksheets the words after a number and what fills the gaps of that line', () => {
+    const all = [0, 8, 16].flatMap((step) =>
+      examplesOf({ worksheetShare: 1 }, step).map(stretchesOf),
+    );
+    const sheets = all.filter((stretches) => stretches.some(({ text }) => / \d:$/.test(text)));
+    expect(sheets.length).toBeGreaterThan(10);
+    for (const stretches of sheets) {
+      const [first] = stretches;
+      const lines = new Map(
+        [...(first?.text ?? '').matchAll(/^ (\d): (.*\[mask\].*)$/gm)].map(([, n, line]) => [
+          n,
+          line,
+        ]),
+      );
+      expect(lines.size).toBeGreaterThan(0);
+      const answers: string[] = [];
+      for (const [i, { text }] of stretches.entries()) {
+        const number = / (\d):$/.exec(text)?.[1];
+        if (number === undefined) continue;
+        const words = (line: string) => line.match(/[\w-]+/g) ?? [];
+        const line = lines.get(number) ?? '';
+        expect(words(stretches[i + 1]?.text ?? '')).toEqual(words(line.replaceAll('[mask]', ' ')));
+        const [filling = ''] = (stretches[i + 3]?.text ?? '').trim().split('\n');
+        expect(filling.split(' ; ')).toHaveLength(line.split('[mask]').length - 1);
+        expect(stretches[i + 2]?.text).not.toContain('[mask]');
+        answers.push(filling);
+      }
+      expect(stretches.at(-1)?.text.trim().split('\n').at(-1)?.trim()).toBe(answers.join(' ; '));
     }
   });
 
-  it('labels repetitions only where they can be known, on copying steps', () => {
-    const examples = examplesOf({ copyEvery: 1 }, 0);
-    for (const { ids, labels } of examples) {
-      ids.forEach((id, t) => {
-        if (labels[t] === 0) return;
-        // The pair (previous token, this one) occurred before.
-        const before = ids
-          .slice(0, t - 1)
-          .findIndex((other, s) => other === ids[t - 1] && ids[s + 1] === id);
-        expect(before).toBeGreaterThanOrEqual(0);
-      });
+  it('never shows a worksheet the sentences that it is made from', () => {
+    const all = [0, 8, 16].flatMap((step) =>
+      examplesOf({ worksheetShare: 1 }, step).map(stretchesOf),
+    );
+    let lines = 0;
+    for (const stretches of all) {
+      const shown = stretches.filter(({ isLabel }) => !isLabel).map(({ text }) => text);
+      for (const [i, { text }] of stretches.entries()) {
+        const number = / (\d):$/.exec(text)?.[1];
+        if (number === undefined) continue;
+        const line =
+          new RegExp(`^ ${number}: (.*)$`, 'm').exec(stretches[0]?.text ?? '')?.[1] ?? '';
+        const fillings = (stretches[i + 3]?.text ?? '').split('\n')[0]?.trim().split(' ; ') ?? [];
+        const sentence = fillings.reduce((masked, name) => masked.replace('[mask]', name), line);
+        expect(sentence).not.toContain('[mask]');
+        expect(shown.slice(1).join('')).not.toContain(sentence);
+        lines++;
+      }
+    }
+    expect(lines).toBeGreaterThan(20);
+  });
+
+  it('makes every other of the first steps a copying step', () => {
+    for (const step of [0, 2]) {
+      expect(examplesOf({ copyFirst: 4 }, step)).toEqual(examplesOf({ copyEvery: 1 }, step));
+    }
+    for (const step of [1, 3, 4]) {
+      expect(examplesOf({ copyFirst: 4 }, step)).toEqual(examplesOf({}, step));
     }
   });
 });

@@ -1,18 +1,13 @@
-// What the base model is trained on: articles read after passages that are linked to them, sentences
-// with gaps that the passages fill, and random sequences that repeat themselves. No searches, no episodes.
-import {
-  MASK_MARKER,
-  RandomStream,
-  type Document,
-  type Passage,
-  type Span,
-} from '@masksearch/core';
+// What the base model is trained on: passages and articles, exercises on passages, worksheets of numbered lines, and
+// random sequences that repeat themselves. No searches, no episodes.
 import { renderDocument } from '@masksearch/agent';
-import { sentenceRanges } from '@masksearch/corpus';
+import { MASK_MARKER, RandomStream, type Passage } from '@masksearch/core';
 import { encodeMarked, type Tokenizer } from '@masksearch/tokenizer';
 import type { ExampleGenerator, TrainingExample } from '@masksearch/train';
-import { repeatedStretches } from './repeated-stretches.ts';
-import { linkedArticles, type LinkedArticle } from './linked-articles.ts';
+import { copyingExamples } from './copying-examples.ts';
+import { exercisesOn, gapExercise, type Exercise } from './exercises.ts';
+import { factLibrary, type FactLibrary, type Sentence } from './fact-library.ts';
+import { fillStep } from './fill-step.ts';
 
 export interface BaseExampleOptions {
   readonly seed: number;
@@ -20,62 +15,73 @@ export interface BaseExampleOptions {
   readonly batchTokens: number;
   /** Longest passage of a context, words. */
   readonly passageWords: number;
-  /** Most passages before an article. */
+  /** Most passages that are read together. */
   readonly maxPassages: number;
   /** Every so-manyth step is a copying step; 0 = none. */
   readonly copyEvery: number;
-  /** Share of articles of which only sentences with gaps are given. */
-  readonly gapShare: number;
-  readonly maxGaps: number;
+  /** Of so many first steps every other is a copying step. */
+  readonly copyFirst: number;
+  /** Share of examples that are plain text: passages and then an article that they are about. */
+  readonly articleShare: number;
+  /** Share of examples that are worksheets; the rest are exercises. */
+  readonly worksheetShare: number;
+  /** Exercises on the same passages, at most. */
+  readonly maxExercises: number;
 }
 
-/** Steps that take their articles from one world. */
+/** Steps that take their text from one world. */
 const STEPS_PER_WORLD = 8;
+/** Lines of a worksheet. */
+const MAX_LINES = 4;
+/** Between the answers of a line with several gaps, as between the slots of an episode's answer. */
+const SEPARATOR = ' ; ';
 
 /** Examples of a step; they depend on the options and the step only. */
 export function baseExamples(options: BaseExampleOptions): ExampleGenerator {
-  const { seed, batchTokens, copyEvery, tokenizer } = options;
-  let world: { number: number; articles: readonly LinkedArticle[] } | undefined;
+  const { seed, batchTokens, copyEvery, copyFirst, tokenizer, passageWords } = options;
+  let world: { number: number; library: FactLibrary } | undefined;
   return (step) => {
     const random = new RandomStream(seed, 'base', step);
-    if (copyEvery > 0 && step % copyEvery === 0) {
-      return fill(batchTokens, () => repeatedStretches(random, tokenizer));
+    const every = step < copyFirst ? 2 : copyEvery;
+    if (every > 0 && step % every === 0) {
+      return copyingExamples(random, tokenizer, batchTokens);
     }
     const number = Math.floor(step / STEPS_PER_WORLD);
     if (world?.number !== number) {
-      const order = new RandomStream(seed, 'base-world', number);
-      const worldSeed = order.uint32();
-      world = { number, articles: linkedArticles(worldSeed, options.passageWords, order) };
+      const worldSeed = new RandomStream(seed, 'base-world', number).uint32();
+      world = { number, library: factLibrary(worldSeed, passageWords) };
     }
-    const { articles } = world;
-    return fill(batchTokens, () => articleExample(random.pick(articles), random, options));
+    const { library } = world;
+    return fillStep(batchTokens, () => example(library, random, options));
   };
 }
 
-/** Examples until the next would not fit; at least one. */
-function fill(batchTokens: number, make: () => TrainingExample): TrainingExample[] {
-  const examples = [make()];
-  let tokens = examples[0]?.ids.length ?? 0;
-  for (;;) {
-    const example = make();
-    tokens += example.ids.length;
-    if (tokens > batchTokens) return examples;
-    examples.push(example);
-  }
+interface Piece {
+  readonly text: string;
+  /** Its tokens carry loss. */
+  readonly isLabel: boolean;
 }
 
-function articleExample(
-  { document, linked }: LinkedArticle,
+const shown = (text: string): Piece => ({ text, isLabel: false });
+const wanted = (text: string): Piece => ({ text, isLabel: true });
+
+function example(
+  library: FactLibrary,
   random: RandomStream,
   options: BaseExampleOptions,
 ): TrainingExample {
-  const { tokenizer } = options;
-  const count = 1 + random.below(Math.min(options.maxPassages, linked.length));
-  const passages = random.sample(linked, count);
-  const context = passages.map((passage) => `${renderDocument(passage)}\n`).join('');
-  const hasGaps = random.uniform() < options.gapShare;
-  const gaps = hasGaps ? gapsOf(document, passages, random).slice(0, options.maxGaps) : [];
-  const pieces = piecesOf(document, context, gaps, random.uniform() < 0.5);
+  const draw = random.uniform();
+  const { articleShare, worksheetShare, tokenizer } = options;
+  const make =
+    draw < articleShare
+      ? articlePieces
+      : draw < articleShare + worksheetShare
+        ? worksheetPieces
+        : exercisePieces;
+  return encodePieces(make(library, random, options), tokenizer);
+}
+
+function encodePieces(pieces: readonly Piece[], tokenizer: Tokenizer): TrainingExample {
   const ids: number[] = [];
   const mask: number[] = [];
   for (const { text, isLabel } of pieces) {
@@ -87,61 +93,128 @@ function articleExample(
   return { ids, mask };
 }
 
-/** A sentence with a gap, and what belongs there. */
-interface Gap {
-  readonly sentence: string;
-  readonly filling: string;
-}
-
-/** One gap for each sentence of the article that names something which a passage names too, in random order. */
-function gapsOf(
-  { text, title, spans }: Document,
-  passages: readonly Passage[],
+/** Passages, then one that is linked to them; all of it is to be predicted. */
+function articlePieces(
+  library: FactLibrary,
   random: RandomStream,
-): Gap[] {
-  const gaps = sentenceRanges(text).flatMap(({ start, end }) => {
-    const known = spans.filter(
-      (span) => span.start >= start && span.end <= end && isKnown(span, title, passages),
-    );
-    if (known.length === 0) return [];
-    const gap = random.pick(known);
-    const sentence = text.slice(start, gap.start) + MASK_MARKER + text.slice(gap.end, end);
-    return [{ sentence: sentence.trim(), filling: gap.text }];
-  });
-  return random.shuffled(gaps);
+  options: BaseExampleOptions,
+): Piece[] {
+  const last = random.pick(library.passages);
+  const before = withDistractors([], last, library, random, options);
+  return [wanted(render([...before, last]))];
 }
 
-function isKnown(span: Span, title: string, passages: readonly Passage[]): boolean {
-  if (span.text === title) return false;
-  return passages.some((passage) => `${passage.title}: ${passage.text}`.includes(span.text));
-}
-
-interface Piece {
-  readonly text: string;
-  /** Its tokens carry loss. */
-  readonly isLabel: boolean;
+/** Passages and exercises on them, or one exercise, the passages and its answer. Answers are to be predicted. */
+function exercisePieces(
+  library: FactLibrary,
+  random: RandomStream,
+  options: BaseExampleOptions,
+): Piece[] {
+  const first = random.pick(library.passages);
+  const passages = withDistractors([first], first, library, random, options);
+  const exercises = exercisesOn(passages, library, random).slice(0, options.maxExercises);
+  const context = shown(render(passages));
+  const [only] = exercises;
+  if (only !== undefined && random.uniform() < 0.4) {
+    return [shown(` ${only.prompt}\n`), context, wanted(answerLine(only))];
+  }
+  return [
+    context,
+    ...exercises.flatMap((exercise) => [
+      shown(` ${exercise.prompt}\n`),
+      wanted(answerLine(exercise)),
+    ]),
+  ];
 }
 
 /**
- * Passages and article, all of it to be predicted; or passages and the gaps with their fillings; or one
- * gap before the passages and its filling after them. Of gaps only the fillings are to be predicted.
+ * Sentences of one article with gaps, numbered; then for each its number, its words, passages and what fills it; at the end
+ * all fillings. The words and the fillings are to be predicted: the words can only be copied from the line of that
+ * number.
  */
-function piecesOf(
-  document: Document,
-  context: string,
-  gaps: readonly Gap[],
-  isGapFirst: boolean,
+function worksheetPieces(
+  library: FactLibrary,
+  random: RandomStream,
+  options: BaseExampleOptions,
 ): Piece[] {
-  const shown = (text: string): Piece => ({ text, isLabel: false });
-  const wanted = (text: string): Piece => ({ text, isLabel: true });
-  const [first] = gaps;
-  if (first === undefined) return [wanted(`${context}${renderDocument(document)}\n`)];
-  if (isGapFirst) {
-    return [shown(` ${first.sentence}\n${context}`), wanted(` ${first.filling}\n`)];
-  }
-  const questions = gaps.flatMap(({ sentence, filling }) => [
-    shown(` ${sentence}\n`),
-    wanted(` ${filling}\n`),
-  ]);
-  return [shown(context), ...questions];
+  const sentences = random.pick([...library.sentencesOfDocument.values()]);
+  const lines = sentences
+    .flatMap((sentence) => lineOf(sentence, library, random, options))
+    .slice(0, 1 + random.below(MAX_LINES));
+  if (lines.length === 0) return exercisePieces(library, random, options);
+  const text = sentences.map((sentence) => {
+    const line = lines.find((candidate) => candidate.sentence === sentence);
+    return line?.exercise.prompt ?? sentence.text;
+  });
+  const paragraph = random.uniform() < 0.5 ? [shown(` ${text.join(' ')}\n`)] : [];
+  const numbered = lines.map((line, i) => ({ ...line, number: i + 1 }));
+  const order = random.uniform() < 0.7 ? numbered : random.shuffled(numbered);
+  const read = order.slice(0, random.uniform() < 0.3 ? 1 : order.length);
+  return [
+    ...paragraph,
+    ...numbered.map(({ number, exercise }) => shown(` ${number}: ${exercise.prompt}\n`)),
+    ...read.flatMap(({ number, exercise, passages }) => [
+      shown(` ${number}:`),
+      wanted(` ${wordsOf(exercise.prompt)}\n`),
+      shown(render(passages)),
+      wanted(answerLine(exercise)),
+    ]),
+    wanted(answerLine({ answers: read.flatMap(({ exercise }) => exercise.answers) })),
+  ];
+}
+
+interface Line {
+  readonly sentence: Sentence;
+  readonly exercise: Exercise;
+  /** Among them one of another document that fills the gap. */
+  readonly passages: readonly Passage[];
+}
+
+/** Nothing if no other document states what the sentence does. */
+function lineOf(
+  sentence: Sentence,
+  library: FactLibrary,
+  random: RandomStream,
+  options: BaseExampleOptions,
+): Line[] {
+  const fact = random.pick(sentence.facts);
+  const others = fact.sentences.filter(({ document }) => document !== sentence.document);
+  if (others.length === 0) return [];
+  const { passage } = random.pick(others);
+  const exercise = gapExercise(sentence, [passage], random);
+  if (exercise === null) return [];
+  const passages = withDistractors([passage], passage, library, random, options).filter(
+    ({ documentId }) => documentId !== sentence.document.id,
+  );
+  return [{ sentence, exercise, passages }];
+}
+
+/** `needed` among up to `maxPassages` in all, drawn from the neighbours of `centre`, in random order. */
+function withDistractors(
+  needed: readonly Passage[],
+  centre: Passage,
+  { neighbours }: FactLibrary,
+  random: RandomStream,
+  { maxPassages }: BaseExampleOptions,
+): Passage[] {
+  const others = neighbours.get(centre.id) ?? [];
+  const count = random.below(maxPassages - needed.length + 1);
+  return random.shuffled([...needed, ...random.sample(others, Math.min(count, others.length))]);
+}
+
+function render(passages: readonly Passage[]): string {
+  return passages.map((passage) => `${renderDocument(passage)}\n`).join('');
+}
+
+function answerLine({ answers }: Pick<Exercise, 'answers'>): string {
+  return ` ${answers.join(SEPARATOR)}\n`;
+}
+
+/** A sentence without its gaps and its end. */
+function wordsOf(sentence: string): string {
+  return sentence
+    .replaceAll(MASK_MARKER, ' ')
+    .replace(/[.,;]+/g, ' ')
+    .replace(/\s+/g, ' ')
+    .trim();
 }

@@ -14,16 +14,24 @@ export const baseSchema = section(
         'every so-manyth step is a copying step: random sequences that repeat themselves; 0 = none',
       unit: 'steps',
     }).default(6),
+    copyFirst: setting(z.int().min(0), {
+      about: 'of so many first steps every other is a copying step',
+      unit: 'steps',
+    }).default(600),
     maxPassages: setting(z.int().min(1), {
       about: 'passages, at most, that stand before an article',
       unit: 'passages',
     }).default(3),
-    gapShare: setting(z.number().min(0).max(1), {
-      about: 'share of articles of which sentences with gaps are given, and what belongs there',
-    }).default(0.75),
-    maxGaps: setting(z.int().min(1), { about: 'gaps of an article at most', unit: 'gaps' }).default(
-      6,
-    ),
+    articleShare: setting(z.number().min(0).max(1), {
+      about: 'share of examples that are plain passages, all of which is to be predicted',
+    }).default(0.15),
+    worksheetShare: setting(z.number().min(0).max(1), {
+      about: 'share of examples that are numbered sentences with gaps, looked up one by one',
+    }).default(0.4),
+    maxExercises: setting(z.int().min(1), {
+      about: 'gaps and questions on the same passages at most',
+      unit: 'exercises',
+    }).default(8),
     learningRate: setting(z.number().positive(), { about: 'peak of the schedule' }).default(3e-3),
     finalLearningRate: setting(z.number().min(0), { about: 'where the cosine ends' }).default(1e-4),
     warmUpSteps: setting(z.int().min(0), { about: 'linear warm-up', unit: 'steps' }).default(50),

@@ -99,17 +99,6 @@ export const sftSchema = section(
       about:
         'the curriculum: list of {name, groups, copyEvery, and one of steps, tokens, epochs}; copyEvery 2 makes every other step a copying step',
     }).default([{ name: 'all', groups: ['k1', 'k2', 'k3', 'k4'], copyEvery: 0, epochs: 1 }]),
-    copying: section(
-      {
-        minTokens: tokens('shortest random stretch that is repeated', 8),
-        maxTokens: tokens('longest random stretch that is repeated', 64),
-        repeats: setting(z.int().min(2), {
-          about: 'how often the stretch occurs; all but the first carry loss',
-          unit: 'times',
-        }).default(2),
-      },
-      'copying steps: random sequences that repeat themselves',
-    ).prefault({}),
     batchTokens: tokens('of one optimizer step', 8192),
     microBatchTokens: tokens('of one forward and backward pass; bounds memory only', 8192),
     learningRate: setting(z.number().positive(), { about: 'peak of the schedule' }).default(1e-3),

@@ -1,6 +1,12 @@
 // Stage sft: the trajectories as token sequences, through the phases of the configuration.
 import { trajectoryToExample } from '@masksearch/agent';
-import { ConfigError, InputError, readAllJsonl, trajectorySchema } from '@masksearch/core';
+import {
+  ConfigError,
+  InputError,
+  RandomStream,
+  readAllJsonl,
+  trajectorySchema,
+} from '@masksearch/core';
 import type { Tokenizer } from '@masksearch/tokenizer';
 import {
   cosineSchedule,
@@ -10,10 +16,10 @@ import {
   type SftPhase,
   type TrainingExample,
 } from '@masksearch/train';
+import { copyingExamples } from '../base/copying-examples.ts';
 import type { RunConfig } from '../config/run-config.ts';
 import { stageFile, stageOutputs, type RunContext } from '../run/run-folder.ts';
 import { runStage, type StageOutcome, type StageResult, type StageWork } from '../run/run-stage.ts';
-import { copyingGenerator } from './copying.ts';
 import { modelInputs } from './model-source.ts';
 import { readTasks } from './read-tasks.ts';
 import { trainCheckpoint } from './train-checkpoint.ts';
@@ -92,7 +98,7 @@ async function readExamples(run: RunContext, tokenizer: Tokenizer): Promise<Exam
 
 function phasesOf(
   run: RunContext,
-  { sft: { phases, copying, batchTokens } }: RunConfig,
+  { sft: { phases, batchTokens } }: RunConfig,
   tokenizer: Tokenizer,
   byGroup: ExamplesByGroup,
 ): SftPhase[] {
@@ -103,14 +109,8 @@ function phasesOf(
         `sft: expected trajectories of ${groups.join(', ')} for phase ${name}, found none; there are ${[...byGroup.keys()].join(', ')}.`,
       );
     }
-    const generate = copyingGenerator({
-      ...copying,
-      seed: run.seed,
-      phase: name,
-      vocabularySize: tokenizer.vocabularySize,
-      firstPlainToken: tokenizer.specialTokens.length,
-      batchTokens,
-    });
+    const generate = (step: number) =>
+      copyingExamples(new RandomStream(run.seed, 'copying', name, step), tokenizer, batchTokens);
     const isMixed = copyEvery > 0 && examples.length > 0;
     return {
       name,
