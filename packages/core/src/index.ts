@@ -6,4 +6,5 @@ export * from './manifest.ts';
 export * from './random.ts';
 export * from './records.ts';
 export * from './sample-invariants.ts';
+export * from './sentences.ts';
 export * from './text-lines.ts';

@@ -2,7 +2,7 @@ export { readJsonlDocuments } from './jsonl-documents.ts';
 export { type ParquetOptions, readParquet } from './parquet-documents.ts';
 export { type CorpusFormat, detectFormat, readCorpus } from './read-corpus.ts';
 export type * from './read-options.ts';
-export { sentenceRanges, splitPassages, type SplitOptions } from './split-passages.ts';
+export { splitPassages, type SplitOptions } from './split-passages.ts';
 export { readText, type TextOptions } from './text-documents.ts';
 export { type TitleEntry, titlesOf } from './titles.ts';
 export { canonicalTitle } from './wiki-aliases.ts';

@@ -2,13 +2,10 @@
 import { InputError, passageSchema } from '@masksearch/core';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { sentenceRanges, splitPassages } from './split-passages.ts';
+import { splitPassages } from './split-passages.ts';
 import { documentOf } from './testing.ts';
 
 const words = (text: string): number => text.match(/\S+/g)?.length ?? 0;
-const sentencesOf = (text: string): string[] =>
-  sentenceRanges(text).map(({ start, end }) => text.slice(start, end));
-
 const fragment = fc.constantFrom(
   'word', 'Dr. Smith', 'the end.', 'Is it?', '\n\n', '\n', '\r\n', '  ', '\u00a0', '。', 'U.S.', '😀', 'e.g.', '"', 'A.', '…',
 ); // prettier-ignore
@@ -69,19 +66,5 @@ describe('splitPassages', () => {
       expect(() => splitPassages(documentOf('x'), { maxWords })).toThrow(InputError);
     }
     expect(splitPassages(documentOf(' \n '))).toEqual([]);
-  });
-});
-
-describe('sentenceRanges', () => {
-  it.each([
-    ['Dr. Smith met Mr. Jones. They left.', ['Dr. Smith met Mr. Jones.', 'They left.']],
-    ['J. R. R. Tolkien wrote. He slept.', ['J. R. R. Tolkien wrote.', 'He slept.']],
-    ['The U.S. Army came. It stayed.', ['The U.S. Army came.', 'It stayed.']],
-    ['It grew, cf. Darwin et al. The end.', ['It grew, cf. Darwin et al. The end.']],
-    ['Born c. 1500 in St. Ives. Died.', ['Born c. 1500 in St. Ives.', 'Died.']],
-    ['It cost 3.5 dollars. Really? Yes!', ['It cost 3.5 dollars.', 'Really?', 'Yes!']],
-    ['A list\nof items\n\nand more.', ['A list', 'of items', 'and more.']],
-  ])('cuts %j', (source, expected) => {
-    expect(sentencesOf(source)).toEqual(expected);
   });
 });

@@ -1,5 +1,11 @@
 // Cuts a document into passages of whole sentences.
-import { type Document, InputError, type Passage, RECORD_VERSION } from '@masksearch/core';
+import {
+  type Document,
+  InputError,
+  type Passage,
+  RECORD_VERSION,
+  splitSentences,
+} from '@masksearch/core';
 
 export interface SplitOptions {
   /** Most words (runs without white space) of a passage, default 60. */
@@ -12,12 +18,6 @@ interface Range {
 }
 
 const DEFAULT_MAX_WORDS = 60;
-const segmenter = new Intl.Segmenter('en', { granularity: 'sentence' });
-
-/** Ends of segments that are not ends of sentences: initials, titles, and the like. */
-const ABBREVIATION =
-  /(?:^|[\s(["'“‘])(?:\p{Lu}\.(?:\s?\p{Lu}\.)*|(?:Mr|Mrs|Ms|Dr|Prof|Rev|Fr|Hon|Gen|Col|Maj|Capt|Lt|Sgt|Sen|Rep|Gov|Pres|St|Ste|Mt|Ft|No|Nos|vs|v|cf|ca|c|approx|e\.g|i\.e|etc|al|vol|ed|eds|pp|p|fig|figs|b|d|r|fl|née|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sep|Sept|Oct|Nov|Dec)\.)\s*$/u;
-
 /**
  * The passages of a document in order. Each is `document.text` from its `start` on, holds whole sentences, and at most
  * `maxWords` words; a longer sentence is cut between words. Between passages there is nothing but white space. A
@@ -32,7 +32,7 @@ export function splitPassages(document: Document, options: SplitOptions = {}): P
       `splitPassages: expected maxWords to be a positive integer, received ${maxWords}.`,
     );
   }
-  const pieces = sentenceRanges(document.text).flatMap((sentence) =>
+  const pieces = splitSentences(document.text).flatMap((sentence) =>
     cutAtWords(document.text, sentence, maxWords),
   );
   return packRanges(document.text, pieces, maxWords).map(({ start, end }, index) => ({
@@ -43,29 +43,6 @@ export function splitPassages(document: Document, options: SplitOptions = {}): P
     text: document.text.slice(start, end),
     start,
   }));
-}
-
-/** The sentences of a text, without the white space around them. */
-export function sentenceRanges(text: string): Range[] {
-  const ranges: Range[] = [];
-  let open: number | undefined; // start of a sentence whose last segment ended in an abbreviation
-  for (const { segment, index } of segmenter.segment(text)) {
-    const start = open ?? index;
-    const end = index + segment.length;
-    const isOpen =
-      !segment.includes('\n') && end < text.length && ABBREVIATION.test(segment.slice(-24));
-    open = isOpen ? start : undefined;
-    if (!isOpen) pushTrimmed(ranges, text, start, end);
-  }
-  return ranges;
-}
-
-function pushTrimmed(ranges: Range[], text: string, start: number, end: number): void {
-  const part = text.slice(start, end);
-  const trimmed = part.trim();
-  if (trimmed === '') return;
-  const from = start + part.indexOf(trimmed);
-  ranges.push({ start: from, end: from + trimmed.length });
 }
 
 function countWords(text: string): number {

@@ -1,7 +1,6 @@
 // The rules on English sentences: what they find and what they leave.
 import { describe, expect, it } from 'vitest';
 import { extractSpans } from './extract.ts';
-import { splitSentences } from './sentences.ts';
 
 function found(text: string): string[] {
   return extractSpans(text).map((span) => `${span.kind}: ${span.text}`);
@@ -60,19 +59,6 @@ describe('extractSpans', () => {
     expect(found('He called it “a brown study” in organic chemistry.')).toEqual([
       'term: a brown study',
       'term: organic chemistry',
-    ]);
-  });
-});
-
-describe('splitSentences', () => {
-  it('keeps abbreviations and initials together and splits at line ends', () => {
-    const text = 'Dr. A. Smith came at 5 p.m. to St. Ives. He left!\nWhy? "No one knows." End';
-    expect(splitSentences(text).map(({ start, end }) => text.slice(start, end))).toEqual([
-      'Dr. A. Smith came at 5 p.m. to St. Ives.',
-      'He left!',
-      'Why?',
-      '"No one knows."',
-      'End',
     ]);
   });
 });

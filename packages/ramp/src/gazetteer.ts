@@ -1,8 +1,7 @@
 // Finds known names in text with an Aho-Corasick automaton: word-bounded, leftmost, longest.
-import { InputError } from '@masksearch/core';
+import { InputError, splitSentences } from '@masksearch/core';
 import type { Document, Span } from '@masksearch/core';
 import { isFunctionWord } from './names.ts';
-import { splitSentences } from './sentences.ts';
 import { overlaps, spanOf } from './spans.ts';
 import { isWordBounded } from './words.ts';
 

@@ -11,7 +11,6 @@ export * from './model-spans.ts';
 export * from './random-spans.ts';
 export * from './retrievability.ts';
 export * from './select.ts';
-export * from './sentences.ts';
 export * from './spans.ts';
 export * from './tally.ts';
 export * from './task.ts';

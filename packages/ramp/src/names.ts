@@ -1,6 +1,6 @@
 // Rule for names in English text: runs of capitalised words with connectors, not mere sentence starts.
+import { splitSentences } from '@masksearch/core';
 import type { Span } from '@masksearch/core';
-import { splitSentences } from './sentences.ts';
 import { spanOf } from './spans.ts';
 
 interface Word {

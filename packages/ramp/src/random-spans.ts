@@ -1,9 +1,9 @@
 // The control for salient spans: random runs of words with the same lengths, under the same rules.
+import { splitSentences } from '@masksearch/core';
 import type { RandomStream, Span } from '@masksearch/core';
 import { eligibleSpans } from './eligibility.ts';
 import type { Paragraph } from './eligibility.ts';
 import { inTextOrder } from './select.ts';
-import { splitSentences } from './sentences.ts';
 import { spanOf } from './spans.ts';
 import { isWordBounded, words } from './words.ts';
 

@@ -1,9 +1,9 @@
 // Can what was masked be found in the corpus, without the passage it was taken from?
+import { splitSentences } from '@masksearch/core';
 import type { SearchResult, Span } from '@masksearch/core';
 import type { SearchTool } from '@masksearch/search';
 import type { Paragraph } from './eligibility.ts';
 import { withoutDisambiguation } from './gazetteer.ts';
-import { splitSentences } from './sentences.ts';
 import { countOccurrences } from './words.ts';
 
 export interface EvidenceOptions {

@@ -1,4 +1,5 @@
-// Sentence borders by rule, the same on every machine (Intl.Segmenter depends on the ICU version).
+// Where sentences end, by rule: the same on every machine (Intl.Segmenter depends on the ICU version) and in every package.
+import { MASK_MARKER } from './records.ts';
 
 export interface Sentence {
   /** UTF-16 offset of the first character that is not white space. */
@@ -9,11 +10,16 @@ export interface Sentence {
 
 /** Words after which a full stop ends no sentence. */
 const ABBREVIATIONS = new Set(
-  'mr mrs ms dr prof st jr sr rev hon gen col lt capt sgt gov sen rep no vol vs etc inc ltd co corp ca c e.g i.e cf fig approx al op ed eds pp'.split(
-    ' ',
-  ),
+  (
+    'mr mrs ms dr prof st ste jr sr rev fr hon gen col maj lt capt sgt gov pres sen rep mt ft no nos vol vs v etc inc ltd co ' +
+    'corp c ca cf e.g i.e fig figs approx al op ed eds p pp b d r fl née jan feb mar apr jun jul aug sep sept oct nov dec'
+  ).split(' '),
 );
-const BORDER = /[.!?…]["'”’)\]]*(?=\s+["'“‘([]*[\p{Lu}\p{Lt}\p{N}])|\n+/gu;
+const MARKER = MASK_MARKER.replace(/[[\]]/g, '\\$&');
+const BORDER = new RegExp(
+  `[.!?…]["'”’)\\]]*(?=\\s+(?:["'“‘([]*[\\p{Lu}\\p{Lt}\\p{Lo}\\p{N}]|${MARKER}))|[。！？]["'”’」』）]*|\\n+`,
+  'gu',
+);
 
 /** Splits text into sentences; together they hold every character that is not white space. */
 export function splitSentences(text: string): Sentence[] {
