@@ -1,4 +1,4 @@
-// Byte-level BPE over a tokenizer.json, with exact character offsets.
+// BPE over a tokenizer.json, with exact character offsets.
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { InputError } from '@masksearch/core';
@@ -68,6 +68,7 @@ class ByteLevelTokenizer implements Tokenizer {
     const ids: number[] = [];
     const starts: number[] = [];
     const ends: number[] = [];
+    const { tokenBytes } = this.#definition;
     let pieceStart = 0;
     for (const pieceEnd of this.#definition.preTokenize(normalized.text)) {
       const piece = normalized.text.slice(pieceStart, pieceEnd);
@@ -75,7 +76,7 @@ class ByteLevelTokenizer implements Tokenizer {
       const origins = characterOfByte(piece);
       let byte = 0;
       for (const id of pieceIds) {
-        const lastByte = byte + this.#bytesOf(id).length - 1;
+        const lastByte = byte + (tokenBytes[id] as Uint8Array).length - 1;
         const start = pieceStart + (origins.starts[byte] as number);
         const end = pieceStart + (origins.ends[lastByte] as number);
         const [from, to] = normalized.originalRange(start, end);
@@ -95,8 +96,9 @@ class ByteLevelTokenizer implements Tokenizer {
 
   decode(ids: ArrayLike<number>): string {
     const chunks: Uint8Array[] = [];
-    for (let i = 0; i < ids.length; i++) chunks.push(this.#bytesOf(ids[i] as number));
-    return new TextDecoder('utf-8', { ignoreBOM: true }).decode(Buffer.concat(chunks));
+    for (let i = 0; i < ids.length; i++) chunks.push(this.#decodedBytesOf(ids[i] as number));
+    const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(Buffer.concat(chunks));
+    return this.#definition.stripsLeadingSpace && text.startsWith(' ') ? text.slice(1) : text;
   }
 
   specialId(token: string): number {
@@ -113,8 +115,8 @@ class ByteLevelTokenizer implements Tokenizer {
     return this.#source;
   }
 
-  #bytesOf(id: number): Uint8Array {
-    const bytes = this.#definition.tokenBytes[id];
+  #decodedBytesOf(id: number): Uint8Array {
+    const bytes = this.#definition.decodedBytes[id];
     if (bytes === undefined) {
       throw new InputError(
         `decode: expected token ids of a vocabulary of ${this.vocabularySize}, received ${id}.`,
@@ -135,14 +137,10 @@ class ByteLevelTokenizer implements Tokenizer {
   }
 
   #mergePiece(piece: string): Int32Array {
-    const { byteIds, merges, wholeWords } = this.#definition;
-    const bytes = Buffer.from(piece, 'utf8');
-    const whole = wholeWords?.get(bytes.toString('latin1'));
+    const { startSymbols, merges, wholeWords } = this.#definition;
+    const whole = wholeWords?.get(Buffer.from(piece, 'utf8').toString('latin1'));
     if (whole !== undefined) return Int32Array.of(whole);
-    return mergeWord(
-      Int32Array.from(bytes, (byte) => byteIds[byte] as number),
-      merges,
-    );
+    return mergeWord(startSymbols(piece), merges);
   }
 }
 

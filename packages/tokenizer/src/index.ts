@@ -1,4 +1,5 @@
 export * from './byte-level-tokenizer.ts';
 export * from './encode-marked.ts';
+export * from './encoding-pool.ts';
 export * from './tokenizer.ts';
 export * from './train-bpe.ts';

@@ -3,6 +3,9 @@
 /** No such pair. */
 export const NO_MERGE = -1;
 
+/** A merge rule: left id, right id, the id that they make. */
+export type Merge = readonly [number, number, number];
+
 /** Lookup of merge rules by pair of token ids; the lower the rank, the earlier it applies. */
 export class MergeTable {
   readonly #lefts: Int32Array;
@@ -13,7 +16,7 @@ export class MergeTable {
   readonly merged: Int32Array;
 
   /** @param merges triples (left, right, merged) in rank order. @throws {RangeError} a pair occurs twice. */
-  constructor(merges: readonly (readonly [number, number, number])[]) {
+  constructor(merges: readonly Merge[]) {
     this.#bits = Math.max(4, Math.ceil(Math.log2(merges.length * 2 + 1)));
     const size = 2 ** this.#bits;
     this.#lefts = new Int32Array(size).fill(-1);

@@ -61,6 +61,11 @@ describe('readTokenizerFile', () => {
     ['added_tokens.0.id', '0', /added_tokens\[0\]\.id: expected an id/],
     ['added_tokens.0.content', '', /added_tokens\[0\]\.content: expected some text/],
     ['added_tokens.1', { id: 0, content: 'x' }, /added_tokens\[1\]: expected a new token and id/],
+    [
+      'normalizer',
+      { type: 'Prepend', prepend: '_' },
+      /normalizer: expected {"type":"Prepend","prepend":"▁"}, received {"type":"Prepend","prepend":"_"}/,
+    ],
     ['normalizer', { type: 'NFKC' }, /normalizer: expected NFC, received "NFKC"/],
     [
       'pre_tokenizer',

@@ -1,9 +1,17 @@
-// Reads and checks a Hugging Face tokenizer.json: byte-level BPE, or an error that names what is not.
+// Reads and checks a Hugging Face tokenizer.json: BPE over bytes or SentencePiece-style, or an error that names what is neither.
 import { InputError } from '@masksearch/core';
 import { BYTE_SYMBOLS, bytesOfToken } from './byte-symbols.ts';
-import { MergeTable } from './merge-table.ts';
+import { MergeTable, type Merge } from './merge-table.ts';
 import { readNormalizer, type Normalizer } from './read-normalizer.ts';
 import { readPreTokenizer, type PreTokenizer } from './read-pre-tokenizer.ts';
+import {
+  characterSymbols,
+  checkCharacterDecoder,
+  decodedToken,
+  isCharacterNormalizer,
+  readCharacterNormalizer,
+  splitAtWords,
+} from './character-bpe.ts';
 import {
   allowOnly,
   asArray,
@@ -18,10 +26,14 @@ import {
 export interface TokenizerDefinition {
   /** Largest id + 1. */
   readonly vocabularySize: number;
-  /** Bytes of each token by id; undefined where no token has that id. */
+  /** Bytes of normalised text that each token covers, by id; undefined where no token has that id. */
   readonly tokenBytes: readonly (Uint8Array | undefined)[];
-  /** (256) Id of each byte. */
-  readonly byteIds: Int32Array;
+  /** Bytes that each token decodes to, by id. */
+  readonly decodedBytes: readonly (Uint8Array | undefined)[];
+  /** A decoded text loses the space that normalisation put in front of it. */
+  readonly stripsLeadingSpace: boolean;
+  /** The ids that the merges of a piece start from; together they cover its UTF-8. */
+  readonly startSymbols: (piece: string) => Int32Array;
   readonly merges: MergeTable;
   /** Pre-tokens that are one token without any merging, or null if the model always merges. */
   readonly wholeWords: ReadonlyMap<string, number> | null;
@@ -35,7 +47,7 @@ export interface TokenizerDefinition {
  * Checks the text of a tokenizer.json.
  * @param name File name or other origin, the start of every error message.
  * @throws {InputError} it is no JSON, malformed, contradictory, or uses a component other than those of
- *   byte-level BPE (GPT-2, Qwen2.5 and Llama 3 files); SentencePiece-style BPE is refused by the component's name.
+ *   byte-level BPE (GPT-2, Qwen2.5 and Llama 3 files) and of BPE over characters with byte fallback (Llama 2 files).
  */
 export function readTokenizerFile(text: string, name: string): TokenizerDefinition {
   let parsed: unknown;
@@ -45,22 +57,73 @@ export function readTokenizerFile(text: string, name: string): TokenizerDefiniti
     throw new InputError(`${name}: expected JSON, received something else.`, { cause: error });
   }
   const file = asObject(parsed, name);
+  return isCharacterNormalizer(file['normalizer'] ?? null)
+    ? readCharacterLevel(file, name)
+    : readByteLevel(file, name);
+}
+
+function readByteLevel(file: JsonObject, name: string): TokenizerDefinition {
   const normalize = readNormalizer(file['normalizer'] ?? null, `${name}: normalizer`);
   const preTokenize = readPreTokenizer(file['pre_tokenizer'] ?? null, `${name}: pre_tokenizer`);
   checkUnused(file, name);
+  allowOnly(file['decoder'] ?? null, 'decoders', `${name}: decoder`, ['ByteLevel']);
   const model = asObject(file['model'], `${name}: model`);
-  checkModelOptions(model, `${name}: model`);
+  checkModelOptions(model, `${name}: model`, [['byte_fallback', [false]]]);
   const special = readAddedTokens(file['added_tokens'] ?? [], `${name}: added_tokens`);
-  const vocabulary = readVocabulary(model['vocab'], special, `${name}: model.vocab`);
+  const vocabulary = readVocabulary(
+    model['vocab'],
+    special,
+    `${name}: model.vocab`,
+    byteLevelToken,
+  );
+  const byteIds = byteIdsOf(vocabulary.ids, special, `${name}: model.vocab`);
+  const { tokenBytes } = vocabulary;
   return {
-    vocabularySize: vocabulary.tokenBytes.length,
-    tokenBytes: vocabulary.tokenBytes,
-    byteIds: vocabulary.byteIds,
-    merges: readMerges(model['merges'], vocabulary.ids, special, `${name}: model.merges`),
+    vocabularySize: tokenBytes.length,
+    tokenBytes,
+    decodedBytes: tokenBytes,
+    stripsLeadingSpace: false,
+    startSymbols: (piece) =>
+      Int32Array.from(Buffer.from(piece, 'utf8'), (byte) => byteIds[byte] as number),
+    merges: new MergeTable(readMerges(model, vocabulary.ids, special, `${name}: model.merges`)),
     wholeWords: model['ignore_merges'] === true ? wholeWordsOf(vocabulary.ids, special) : null,
     special,
     normalize,
     preTokenize,
+  };
+}
+
+/** BPE over characters, of which those that are no token become one token per byte: Llama 2. */
+function readCharacterLevel(file: JsonObject, name: string): TokenizerDefinition {
+  const normalize = readCharacterNormalizer(file['normalizer'], `${name}: normalizer`);
+  if ((file['pre_tokenizer'] ?? null) !== null) {
+    throw expectation(`${name}: pre_tokenizer`, 'null', file['pre_tokenizer']);
+  }
+  checkUnused(file, name);
+  checkCharacterDecoder(file['decoder'] ?? null, `${name}: decoder`);
+  const model = asObject(file['model'], `${name}: model`);
+  checkModelOptions(model, `${name}: model`, [['ignore_merges', [false]]]);
+  if (model['byte_fallback'] !== true) {
+    throw expectation(`${name}: model.byte_fallback`, 'true', model['byte_fallback']);
+  }
+  const special = readAddedTokens(file['added_tokens'] ?? [], `${name}: added_tokens`);
+  const where = `${name}: model.vocab`;
+  const vocabulary = readVocabulary(model['vocab'], special, where, characterToken);
+  const merges = readMerges(model, vocabulary.ids, special, `${name}: model.merges`);
+  const { tokenBytes } = vocabulary;
+  return {
+    vocabularySize: tokenBytes.length,
+    tokenBytes,
+    decodedBytes: tokenBytes.map((bytes, id) =>
+      bytes === undefined || vocabulary.isSpecial(id) ? bytes : decodedToken(bytes),
+    ),
+    stripsLeadingSpace: true,
+    startSymbols: characterSymbols(vocabulary.ids, special, where),
+    merges: new MergeTable(merges),
+    wholeWords: null,
+    special,
+    normalize,
+    preTokenize: splitAtWords(merges, tokenBytes),
   };
 }
 
@@ -76,13 +139,14 @@ function checkUnused(file: JsonObject, name: string): void {
     'ByteLevel',
     'TemplateProcessing',
   ]);
-  allowOnly(file['decoder'] ?? null, 'decoders', `${name}: decoder`, ['ByteLevel']);
 }
 
-function checkModelOptions(model: JsonObject, where: string): void {
+type AllowedValues = readonly (readonly [string, readonly unknown[]])[];
+
+function checkModelOptions(model: JsonObject, where: string, more: AllowedValues): void {
   if ((model['type'] ?? 'BPE') !== 'BPE') throw expectation(`${where}.type`, 'BPE', model['type']);
-  const forbidden: readonly (readonly [string, readonly unknown[]])[] = [
-    ['byte_fallback', [false]],
+  const forbidden: AllowedValues = [
+    ...more,
     ['dropout', [0]],
     ['continuing_subword_prefix', ['']],
     ['end_of_word_suffix', ['']],
@@ -94,7 +158,7 @@ function checkModelOptions(model: JsonObject, where: string): void {
         `${where}.${key}`,
         `null or ${JSON.stringify(allowed[0])}`,
         value,
-        'only byte-level BPE is supported',
+        'other kinds of BPE are not supported',
       );
     }
   }
@@ -120,15 +184,36 @@ function readAddedTokens(value: unknown, where: string): Map<string, number> {
 interface Vocabulary {
   readonly ids: ReadonlyMap<string, number>;
   readonly tokenBytes: (Uint8Array | undefined)[];
-  readonly byteIds: Int32Array;
+  readonly isSpecial: (id: number) => boolean;
 }
+
+/** The bytes of normalised text that a vocabulary entry covers. @throws {InputError} it can cover none. */
+type ReadToken = (token: string, at: string) => Uint8Array;
+
+const byteLevelToken: ReadToken = (token, at) => {
+  const bytes = bytesOfToken(token);
+  if (bytes === null || bytes.length === 0) {
+    const expected = 'characters of the byte-level alphabet';
+    throw expectation(at, expected, token, 'only byte-level BPE has no normalizer or NFC');
+  }
+  return bytes;
+};
+
+const characterToken: ReadToken = (token, at) => {
+  const byte = /^<0x([0-9A-F]{2})>$/.exec(token)?.[1];
+  if (byte !== undefined) return Uint8Array.of(Number.parseInt(byte, 16));
+  if (token === '' || !token.isWellFormed()) throw expectation(at, 'some Unicode text', token);
+  return Buffer.from(token, 'utf8');
+};
 
 function readVocabulary(
   value: unknown,
   special: ReadonlyMap<string, number>,
   where: string,
+  readToken: ReadToken,
 ): Vocabulary {
   const ids = new Map<string, number>();
+  const specialIds = new Set(special.values());
   const tokenBytes: (Uint8Array | undefined)[] = [];
   for (const [content, id] of special) tokenBytes[id] = Buffer.from(content, 'utf8');
   for (const [token, idValue] of Object.entries(asObject(value, where))) {
@@ -142,33 +227,32 @@ function readVocabulary(
       continue;
     }
     if (tokenBytes[id] !== undefined) throw expectation(at, 'an id of its own', id);
-    const bytes = bytesOfToken(token);
-    if (bytes === null || bytes.length === 0) {
-      throw expectation(
-        at,
-        'characters of the byte-level alphabet',
-        token,
-        'only byte-level BPE is supported',
-      );
-    }
-    tokenBytes[id] = bytes;
+    tokenBytes[id] = readToken(token, at);
   }
-  const byteIds = Int32Array.from(BYTE_SYMBOLS, (symbol, byte) => {
+  return { ids, tokenBytes, isSpecial: (id) => specialIds.has(id) };
+}
+
+/** (256) Id of each byte. */
+function byteIdsOf(
+  ids: ReadonlyMap<string, number>,
+  special: ReadonlyMap<string, number>,
+  where: string,
+): Int32Array {
+  return Int32Array.from(BYTE_SYMBOLS, (symbol, byte) => {
     const id = ids.get(symbol);
     if (id === undefined || special.has(symbol)) {
       throw expectation(where, `a token for byte ${byte} (${symbol})`, undefined);
     }
     return id;
   });
-  return { ids, tokenBytes, byteIds };
 }
 
 function readMerges(
-  value: unknown,
+  model: JsonObject,
   ids: ReadonlyMap<string, number>,
   special: ReadonlyMap<string, number>,
   where: string,
-): MergeTable {
+): Merge[] {
   const idOf = (token: string, at: string): number => {
     const id = ids.get(token);
     if (id === undefined || special.has(token)) {
@@ -176,17 +260,16 @@ function readMerges(
     }
     return id;
   };
-  const merges = asArray(value, where).map((entry, i): [number, number, number] => {
+  const pairs = new Set<string>();
+  return asArray(model['merges'], where).map((entry, i): Merge => {
     const at = `${where}[${i}]`;
     const [left, right] = readPair(entry, at);
-    return [idOf(left, at), idOf(right, at), idOf(left + right, at)];
+    const merge = [idOf(left, at), idOf(right, at), idOf(left + right, at)] as const;
+    const pair = `${merge[0]} ${merge[1]}`;
+    if (pairs.has(pair)) throw expectation(at, 'a pair not merged before', 'a repeated pair');
+    pairs.add(pair);
+    return merge;
   });
-  try {
-    return new MergeTable(merges);
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    throw expectation(`${where}[${error.message}]`, 'a pair not merged before', 'a repeated pair');
-  }
 }
 
 function readPair(entry: unknown, at: string): [string, string] {

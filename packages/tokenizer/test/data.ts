@@ -2,14 +2,11 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-const folder = join(
-  process.env['MASKSEARCH_DATA'] ?? join(import.meta.dirname, '../../../../shared/data'),
-  'tokenizers',
-);
+const root = process.env['MASKSEARCH_DATA'] ?? join(import.meta.dirname, '../../../../shared/data');
 
 /** Path of a test file, and whether it is there. */
-export function dataFile(name: string): { path: string; missing: boolean } {
-  const path = join(folder, name);
+export function dataFile(name: string, folder = 'tokenizers'): { path: string; missing: boolean } {
+  const path = join(root, folder, name);
   return { path, missing: !existsSync(path) };
 }
 
