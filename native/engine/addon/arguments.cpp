@@ -80,6 +80,17 @@ DecoderConfig read_config(const Napi::Value& value) {
   config.max_positions = read_size(object, "maxPositions");
   config.attention_bias = read_flag(object, "attentionBias");
   config.tied_embeddings = read_flag(object, "tiedEmbeddings");
+  config.query_key_norm = object.Get("queryKeyNorm").ToBoolean();
+  if (!object.Get("ropeScaling").IsUndefined()) {
+    Napi::Object scaling = read_object(object.Get("ropeScaling"), "ropeScaling");
+    config.rope_scaling.factor = read_number(scaling.Get("factor"), "factor");
+    config.rope_scaling.low_frequency_factor =
+        read_number(scaling.Get("lowFrequencyFactor"), "lowFrequencyFactor");
+    config.rope_scaling.high_frequency_factor =
+        read_number(scaling.Get("highFrequencyFactor"), "highFrequencyFactor");
+    config.rope_scaling.original_max_positions =
+        read_number(scaling.Get("originalMaxPositions"), "originalMaxPositions");
+  }
   return config;
 }
 

@@ -11,7 +11,15 @@
 
 namespace masksearch {
 
-// Sizes of a Qwen2 decoder. Letters as in docs: V, C, L, H, K, D, F.
+// Llama 3's stretched rotary positions; factor 0 = off. See rotaryFrequencies in packages/model.
+struct RopeScaling {
+  double factor = 0;
+  double low_frequency_factor = 0;
+  double high_frequency_factor = 0;
+  double original_max_positions = 0;
+};
+
+// Sizes of a Qwen2, Qwen3 or Llama 3 decoder. Letters as in docs: V, C, L, H, K, D, F.
 struct DecoderConfig {
   int vocabulary_size;     // V
   int width;               // C
@@ -25,6 +33,8 @@ struct DecoderConfig {
   int max_positions;
   bool attention_bias;
   bool tied_embeddings;
+  bool query_key_norm = false;  // RMSNorm of each query and key head before RoPE
+  RopeScaling rope_scaling = {};
 };
 
 // T tokens in B sequences laid end to end; see PackedBatch in packages/model.

@@ -32,6 +32,13 @@ export interface NativeConfig {
   readonly maxPositions: number;
   readonly attentionBias: boolean;
   readonly tiedEmbeddings: boolean;
+  readonly queryKeyNorm?: boolean;
+  readonly ropeScaling?: {
+    readonly factor: number;
+    readonly lowFrequencyFactor: number;
+    readonly highFrequencyFactor: number;
+    readonly originalMaxPositions: number;
+  };
 }
 
 export interface NativeBatch {

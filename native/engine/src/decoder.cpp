@@ -68,15 +68,35 @@ void Decoder::prepare(int positions, bool backward) {
   if (backward && backward_epoch_ != weights_epoch) pack_backward();
 }
 
-// Frequencies and angles in float64: theta^(-2i/D) * position.
+namespace {
+
+// Radians per position of pair i: theta^(-2i/D). Llama 3's scaling divides slow pairs by the
+// factor, keeps fast ones, and blends by how often a pair turns within the original context.
+double rotary_frequency(const DecoderConfig& c, int i) {
+  constexpr double kTurn = 6.283185307179586476925;
+  const double plain = std::pow(c.rope_theta, -2.0 * i / c.head_width);
+  const RopeScaling& s = c.rope_scaling;
+  if (s.factor == 0) return plain;
+  const double turns = s.original_max_positions * plain / kTurn;
+  const double share = (turns - s.low_frequency_factor) /
+                       (s.high_frequency_factor - s.low_frequency_factor);
+  const double kept = std::min(std::max(share, 0.0), 1.0);
+  return ((1 - kept) / s.factor + kept) * plain;
+}
+
+}  // namespace
+
+// Frequencies and angles in float64.
 void Decoder::extend_rotary_table(int positions) {
   if (positions <= rotary_rows_) return;
   const int rows = std::min(config.max_positions, std::max(positions, 2 * rotary_rows_));
   const int half = config.head_width / 2;
   float* table = rotary_.reserve(size_t(rows) * config.head_width);
+  std::vector<double> frequencies;
+  for (int i = 0; i < half; i++) frequencies.push_back(rotary_frequency(config, i));
   for (int p = 0; p < rows; p++)
     for (int i = 0; i < half; i++) {
-      const double frequency = std::pow(config.rope_theta, -2.0 * i / config.head_width);
+      const double frequency = frequencies[size_t(i)];
       table[size_t(p) * config.head_width + i] = float(std::cos(p * frequency));
       table[size_t(p) * config.head_width + half + i] = float(std::sin(p * frequency));
     }
@@ -115,6 +135,30 @@ void Decoder::reserve_scratch(const Rows& rows, bool backward) {
   product_.reserve(n * config.feed_forward_width);
   d_attention_.reserve(n * attention_width());
   d_qkv_.reserve(n * qkv_width());
+  if (!config.query_key_norm) return;
+  d_queries_.reserve(n * attention_width());
+  d_keys_.reserve(n * config.key_value_heads * config.head_width);
+}
+
+void Decoder::norm_heads(int layer, int first, int rows, const LayerActivations& a) {
+  if (!config.query_key_norm) return;
+  const size_t D = size_t(config.head_width);
+  const auto norm_part = [&](float* row, int heads, size_t weight_offset, float* kept,
+                             float* rstd) {
+    if (kept != nullptr) std::memcpy(kept, row, sizeof(float) * heads * D);
+    kernels.rms_norm(heads, config.head_width, row, weight(weight_offset),
+                     float(config.norm_epsilon), row, rstd);
+  };
+  const LayerLayout& at = layout.layers[layer];
+  const size_t H = size_t(config.heads), K = size_t(config.key_value_heads);
+  for (size_t t = size_t(first); t < size_t(first) + rows; t++) {
+    float* row = a.qkv + t * qkv_width();
+    const bool keep = a.queries != nullptr;
+    norm_part(row, config.heads, at.query_norm, keep ? a.queries + t * H * D : nullptr,
+              keep ? a.rstd_queries + t * H : nullptr);
+    norm_part(row + H * D, config.key_value_heads, at.key_norm,
+              keep ? a.keys + t * K * D : nullptr, keep ? a.rstd_keys + t * K : nullptr);
+  }
 }
 
 void Decoder::rotate(int first, int rows, const Rows& all, float* qkv, float direction) {
@@ -191,6 +235,7 @@ void Decoder::layer_forward(int layer, const Rows& rows, const LayerActivations&
          a.rstd_in == nullptr ? nullptr : a.rstd_in + first);
     linear(runner, n, qkv_width(), C, {hidden, C}, packed.qkv.data(), bias,
            Target{a.qkv, qkv_width()}.from(first));
+    norm_heads(layer, first, n, a);
     rotate(first, n, rows, a.qkv, 1);
   });
   store_key_values(rows, a.qkv, cache);

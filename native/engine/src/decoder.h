@@ -75,6 +75,11 @@ struct LayerActivations {
   float* x_mid;      // (N, C) after attention
   float* rstd_post;  // (N)
   float* gate_up;    // (N, 2F), rows spread_row(2F) apart
+  // With query_key_norm: heads before their norm, and its rstd. Null when nothing is kept.
+  float* queries;    // (N, H, D)
+  float* rstd_queries;  // (N, H)
+  float* keys;       // (N, K, D)
+  float* rstd_keys;  // (N, K)
 };
 
 // Packed copies of a layer's matrices: for y = x W^T, and for dx = dy W.
@@ -136,6 +141,11 @@ class Decoder {
                                 const KeyValues* cache, float* dx);
   void attend_backward(const Rows& rows, const LayerActivations& a, const KeyValues* cache,
                        const float* d_attention, float* d_qkv);
+  // The norms of query and key heads of rows [first, first + rows), in place in a.qkv; without
+  // query_key_norm they do nothing.
+  void norm_heads(int layer, int first, int rows, const LayerActivations& a);
+  void norm_heads_backward(int layer, int first, int rows, const LayerActivations& a, float* d_qkv);
+  void norm_heads_weight_backward(int layer, const Rows& rows, const LayerActivations& a);
   void rotate(int first, int rows, const Rows& all, float* qkv, float direction);
   void norm_rows_backward(int first, int rows, const float* dh, const float* x,
                           size_t weight_offset, const float* rstd, float* dx);
@@ -165,6 +175,7 @@ class Decoder {
   int rotary_rows_ = 0;
 
   Buffer hidden_, d_hidden_, product_, d_attention_, d_qkv_;  // (N, ...) of a backward pass
+  Buffer d_queries_, d_keys_;  // (N, H, D), (N, K, D) gradients of the heads' norms
   std::vector<Buffer> tile_hidden_, tile_product_;            // one per thread, of a tile of rows
   std::vector<Buffer> attention_scratch_;  // one per thread
   std::vector<Buffer> packing_;            // one per thread, for weight gradients

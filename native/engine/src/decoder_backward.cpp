@@ -1,5 +1,6 @@
 // The decoder's backward pass. Gradients of weights are one chain over tokens per element.
 #include <algorithm>
+#include <cstring>
 
 #include "decoder.h"
 
@@ -56,6 +57,40 @@ void Decoder::norm_again(int first, int rows, const float* x, size_t weight_offs
   const size_t at = size_t(first) * config.width;
   kernels.rms_norm_again(rows, config.width, x + at, weight(weight_offset), rstd + first,
                          hidden_.data() + at);
+}
+
+void Decoder::norm_heads_backward(int layer, int first, int rows, const LayerActivations& a,
+                                  float* d_qkv) {
+  if (!config.query_key_norm) return;
+  const size_t D = size_t(config.head_width);
+  // The gradient of the norm's output moves to `kept`; that of its input takes its place.
+  const auto backward_part = [&](float* row, int heads, size_t weight_offset, const float* x,
+                                 const float* rstd, float* kept) {
+    std::memcpy(kept, row, sizeof(float) * heads * D);
+    std::fill_n(row, heads * D, 0.0f);
+    kernels.rms_norm_backward(heads, config.head_width, kept, x, weight(weight_offset), rstd, row);
+  };
+  const LayerLayout& at = layout.layers[layer];
+  const size_t H = size_t(config.heads), K = size_t(config.key_value_heads);
+  for (size_t t = size_t(first); t < size_t(first) + rows; t++) {
+    float* row = d_qkv + t * qkv_width();
+    backward_part(row, config.heads, at.query_norm, a.queries + t * H * D, a.rstd_queries + t * H,
+                  d_queries_.data() + t * H * D);
+    backward_part(row + H * D, config.key_value_heads, at.key_norm, a.keys + t * K * D,
+                  a.rstd_keys + t * K, d_keys_.data() + t * K * D);
+  }
+}
+
+void Decoder::norm_heads_weight_backward(int layer, const Rows& rows, const LayerActivations& a) {
+  if (!config.query_key_norm) return;
+  const LayerLayout& at = layout.layers[layer];
+  const int D = config.head_width;
+  pool.run_ranges(D, 16, [&](int first, int last, int) {
+    kernels.rms_norm_weight(rows.count * config.heads, D, d_queries_.data(), a.queries,
+                            a.rstd_queries, gradient(at.query_norm), first, last);
+    kernels.rms_norm_weight(rows.count * config.key_value_heads, D, d_keys_.data(), a.keys,
+                            a.rstd_keys, gradient(at.key_norm), first, last);
+  });
 }
 
 void Decoder::attend_backward(const Rows& rows, const LayerActivations& a, const KeyValues* cache,
@@ -152,11 +187,13 @@ void Decoder::attention_block_backward(int layer, const Rows& rows, const LayerA
   attend_backward(rows, a, cache, d_attention_.data(), d_qkv_.data());
   over_rows(N, [&](auto& runner, int first, int n) {
     rotate(first, n, rows, d_qkv_.data(), -1);
+    norm_heads_backward(layer, first, n, a, d_qkv_.data());
     linear(runner, n, C, qkv_width(), Source{d_qkv_.data(), qkv_width()}.from(first),
            packed.qkv_back.data(), {nullptr, 0}, Target{d_hidden_.data(), C}.from(first));
     norm_again(first, n, a.x, at.input_norm, a.rstd_in);
     norm_rows_backward(first, n, d_hidden_.data(), a.x, at.input_norm, a.rstd_in, dx);
   });
+  norm_heads_weight_backward(layer, rows, a);
   if (config.attention_bias)
     pool.run_ranges(qkv_width(), 16, [&](int first, int last, int) {
       kernels.column_sums(N, d_qkv_.data(), qkv_width(), gradient(at.qkv_bias), first, last);

@@ -61,6 +61,11 @@ void Model::Impl::reserve_activations(bool keep_all) {
     layer.x_mid.reserve(n * c.width);
     layer.rstd_post.reserve(n);
     layer.gate_up.reserve(n * spread_row(2 * c.feed_forward_width));
+    if (!c.query_key_norm || !keep_all) continue;
+    layer.queries.reserve(n * decoder.attention_width());
+    layer.rstd_queries.reserve(n * c.heads);
+    layer.keys.reserve(n * c.key_value_heads * c.head_width);
+    layer.rstd_keys.reserve(n * c.key_value_heads);
   }
   last_x.reserve(n * c.width);
   if (keep_all) dx.reserve(n * c.width);
@@ -79,8 +84,9 @@ void Model::Impl::reserve_activations(bool keep_all) {
 
 LayerActivations Model::Impl::activations(int layer) const {
   const Layer& l = layers[layer];
-  return {l.x.data(),        l.rstd_in.data(), l.qkv.data(),       l.attention.data(),
-          l.log_sums.data(), l.x_mid.data(),   l.rstd_post.data(), l.gate_up.data()};
+  return {l.x.data(),        l.rstd_in.data(),      l.qkv.data(),       l.attention.data(),
+          l.log_sums.data(), l.x_mid.data(),        l.rstd_post.data(), l.gate_up.data(),
+          l.queries.data(),  l.rstd_queries.data(), l.keys.data(),      l.rstd_keys.data()};
 }
 
 float* Model::Impl::forward(bool keep_all) {

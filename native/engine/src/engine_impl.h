@@ -29,6 +29,7 @@ struct Model::Impl {
   Buffer key_values;
   struct Layer {
     Buffer x, rstd_in, qkv, attention, log_sums, x_mid, rstd_post, gate_up;
+    Buffer queries, rstd_queries, keys, rstd_keys;  // with query_key_norm, when kept
   };
   std::vector<Layer> layers;  // one where nothing is kept
   Buffer last_x, dx;

@@ -20,6 +20,10 @@ Layout::Layout(const DecoderConfig& c) : count(0) {
       place(prefix + "self_attn.v_proj.bias", {kv_width}, false);
     }
     layer.output = place(prefix + "self_attn.o_proj.weight", {c.width, q_width}, true);
+    if (c.query_key_norm) {
+      layer.query_norm = place(prefix + "self_attn.q_norm.weight", {c.head_width}, false);
+      layer.key_norm = place(prefix + "self_attn.k_norm.weight", {c.head_width}, false);
+    }
     layer.post_norm = place(prefix + "post_attention_layernorm.weight", {c.width}, false);
     layer.gate_up = place(prefix + "mlp.gate_proj.weight", {c.feed_forward_width, c.width}, true);
     place(prefix + "mlp.up_proj.weight", {c.feed_forward_width, c.width}, true);

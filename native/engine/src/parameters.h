@@ -15,6 +15,8 @@ struct LayerLayout {
   size_t qkv;             // ((H + 2K) D, C)
   size_t qkv_bias;        // ((H + 2K) D), only with attention_bias
   size_t output;          // (C, H D)
+  size_t query_norm;      // (D), only with query_key_norm
+  size_t key_norm;        // (D), only with query_key_norm
   size_t post_norm;       // (C)
   size_t gate_up;         // (2F, C)
   size_t down;            // (C, F)

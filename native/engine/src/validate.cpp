@@ -51,6 +51,21 @@ void check_config(const DecoderConfig& c, int threads) {
                 "finite and > 0");
   require_range(where, "norm_epsilon", c.norm_epsilon,
                 std::isfinite(c.norm_epsilon) && c.norm_epsilon > 0, "finite and > 0");
+  const RopeScaling& scaling = c.rope_scaling;
+  if (scaling.factor != 0) {
+    require_range(where, "rope_scaling.factor", scaling.factor,
+                  std::isfinite(scaling.factor) && scaling.factor >= 1, "0 (off) or >= 1");
+    require_range(where, "rope_scaling.low_frequency_factor", scaling.low_frequency_factor,
+                  scaling.low_frequency_factor > 0, "> 0");
+    require_range(where, "rope_scaling.high_frequency_factor", scaling.high_frequency_factor,
+                  std::isfinite(scaling.high_frequency_factor) &&
+                      scaling.high_frequency_factor > scaling.low_frequency_factor,
+                  "finite and > low_frequency_factor");
+    require_range(where, "rope_scaling.original_max_positions", scaling.original_max_positions,
+                  std::isfinite(scaling.original_max_positions) &&
+                      scaling.original_max_positions >= 1,
+                  ">= 1");
+  }
   const double heads = double(c.heads) + 2.0 * c.key_value_heads;
   const double largest = double(1 << 30);
   if (heads * c.head_width > largest || 2.0 * c.feed_forward_width > largest ||

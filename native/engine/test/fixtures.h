@@ -21,6 +21,13 @@ inline std::vector<Shape> shape_grid() {
   const auto config = [](int V, int C, int L, int H, int K, int D, int F, bool bias, bool tied) {
     return masksearch::DecoderConfig{V, C, L, H, K, D, F, 10000.0, 1e-6, 512, bias, tied};
   };
+  auto normed = config(40, 24, 2, 4, 2, 12, 31, false, false);
+  normed.query_key_norm = true;
+  auto one_key = config(31, 32, 2, 3, 1, 16, 33, false, true);
+  one_key.query_key_norm = true;
+  auto scaled = config(35, 24, 2, 4, 1, 8, 30, false, false);
+  scaled.rope_theta = 500;
+  scaled.rope_scaling = {8, 1, 4, 64};
   return {
       {"one token per sequence and single-row heads", config(11, 8, 1, 1, 1, 2, 5, true, true), {2, 1, 1}},
       {"odd sizes everywhere", config(37, 23, 2, 3, 1, 6, 19, true, false), {7, 1, 33}},
@@ -28,6 +35,9 @@ inline std::vector<Shape> shape_grid() {
       {"heads of 32, no bias, one sequence past two row tiles", config(50, 48, 2, 6, 2, 32, 80, false, true), {75}},
       {"heads of 64, every head its own keys", config(33, 40, 1, 2, 2, 64, 65, true, false), {17, 130}},
       {"three layers, one head in six groups", config(100, 64, 3, 6, 1, 10, 96, true, true), {5, 64, 9, 2}},
+      {"Qwen3: normalised queries and keys, heads wider than the width", normed, {13, 1, 40}},
+      {"Qwen3: one key head, past two row tiles, one sequence", one_key, {130}},
+      {"Llama 3: of four pairs one stays, one is blended, two are divided", scaled, {60, 5}},
   };
 }
 

@@ -114,15 +114,18 @@ TEST("every instruction level gives the same bits") {
 }
 
 TEST("accumulate and score agree, and a second run repeats the first") {
-  const Shape shape{"", kConfig, {90, 3, 250}};
-  Fixture f = make_fixture(shape, 25, 2, false);
-  const Outputs first = run(&f);
-  std::vector<float> log_probs(f.tokens.size()), entropies(f.tokens.size());
-  f.model->score(f.batch(), log_probs.data(), entropies.data());
-  CHECK_SAME_BITS("log_probs", log_probs.data(), first.log_probs.data(), log_probs.size());
-  CHECK_SAME_BITS("entropies", entropies.data(), first.entropies.data(), entropies.size());
-  std::fill_n(f.model->gradients(), f.model->parameter_count(), 0.0f);
-  same("again", run(&f), first);
+  std::vector<Shape> shapes = shape_grid();
+  shapes.push_back({"", kConfig, {90, 3, 250}});
+  for (const Shape& shape : shapes) {
+    Fixture f = make_fixture(shape, 25, 2, false);
+    const Outputs first = run(&f);
+    std::vector<float> log_probs(f.tokens.size()), entropies(f.tokens.size());
+    f.model->score(f.batch(), log_probs.data(), entropies.data());
+    CHECK_SAME_BITS("log_probs", log_probs.data(), first.log_probs.data(), log_probs.size());
+    CHECK_SAME_BITS("entropies", entropies.data(), first.entropies.data(), entropies.size());
+    std::fill_n(f.model->gradients(), f.model->parameter_count(), 0.0f);
+    same("again", run(&f), first);
+  }
 }
 
 // One conversation: prompt, then turns of sampled tokens with appended tool tokens between them.

@@ -76,6 +76,19 @@ void norm_backward(Matrix& x, Weight w, double epsilon, Matrix& y) {
   }
 }
 
+// As transformers writes it, by wavelengths in tokens.
+double frequency(const DecoderConfig& c, int i) {
+  const double plain = std::pow(c.rope_theta, -2.0 * i / c.head_width);
+  const masksearch::RopeScaling& s = c.rope_scaling;
+  if (s.factor == 0) return plain;
+  const double wavelength = 2 * std::acos(-1.0) / plain;
+  if (wavelength > s.original_max_positions / s.low_frequency_factor) return plain / s.factor;
+  if (wavelength < s.original_max_positions / s.high_frequency_factor) return plain;
+  const double smooth = (s.original_max_positions / wavelength - s.low_frequency_factor) /
+                        (s.high_frequency_factor - s.low_frequency_factor);
+  return (1 - smooth) * plain / s.factor + smooth * plain;
+}
+
 // Rotates `heads` heads of value or gradient in place; sign -1 is the transpose.
 void rotate(const DecoderConfig& c, Vector& data, int rows, int columns, int heads,
             const std::vector<int>& positions, double sign) {
@@ -83,8 +96,7 @@ void rotate(const DecoderConfig& c, Vector& data, int rows, int columns, int hea
   for (int t = 0; t < rows; t++)
     for (int h = 0; h < heads; h++)
       for (int i = 0; i < half; i++) {
-        const double angle =
-            positions[t] * std::pow(c.rope_theta, -2.0 * i / c.head_width);
+        const double angle = positions[t] * frequency(c, i);
         double& a = data[size_t(t) * columns + h * c.head_width + i];
         double& b = data[size_t(t) * columns + h * c.head_width + half + i];
         const double u = a, v = b;
@@ -150,6 +162,7 @@ class Reference {
  private:
   struct Layer {
     Matrix x, h, q, k, v, attention, mid, h2, gate, up, product;
+    Matrix raw_q, raw_k;  // before their norms; a head per row
     Layer(const DecoderConfig& c, int n)
         : x(n, c.width),
           h(n, c.width),
@@ -161,11 +174,26 @@ class Reference {
           h2(n, c.width),
           gate(n, c.feed_forward_width),
           up(n, c.feed_forward_width),
-          product(n, c.feed_forward_width) {}
+          product(n, c.feed_forward_width),
+          raw_q(n * c.heads, c.head_width),
+          raw_k(n * c.key_value_heads, c.head_width) {}
   };
 
   Weight weight(int layer, const std::string& name) {
     return weights_["model.layers." + std::to_string(layer) + "." + name];
+  }
+  // y holds the heads and becomes their norms; `raw` keeps them. Backward undoes that.
+  void norm_heads(Matrix& y, Matrix& raw, Weight w) {
+    raw.value = y.value;
+    Matrix normed(raw.rows, raw.columns);
+    norm(raw, w, c_.norm_epsilon, normed);
+    y.value = normed.value;
+  }
+  void norm_heads_backward(Matrix& y, Matrix& raw, Weight w) {
+    Matrix normed(raw.rows, raw.columns);
+    normed.gradient = y.gradient;
+    norm_backward(raw, w, c_.norm_epsilon, normed);
+    y.gradient = raw.gradient;
   }
   void forward(int l, Layer& a, Matrix& out);
   void backward(int l, Layer& a, Matrix& out);
@@ -188,6 +216,10 @@ void Reference::forward(int l, Layer& a, Matrix& out) {
   linear(a.h, weight(l, "self_attn.q_proj.weight"), weight(l, "self_attn.q_proj.bias"), a.q);
   linear(a.h, weight(l, "self_attn.k_proj.weight"), weight(l, "self_attn.k_proj.bias"), a.k);
   linear(a.h, weight(l, "self_attn.v_proj.weight"), weight(l, "self_attn.v_proj.bias"), a.v);
+  if (c_.query_key_norm) {
+    norm_heads(a.q, a.raw_q, weight(l, "self_attn.q_norm.weight"));
+    norm_heads(a.k, a.raw_k, weight(l, "self_attn.k_norm.weight"));
+  }
   rotate(c_, a.q.value, a.q.rows, a.q.columns, c_.heads, positions_, 1);
   rotate(c_, a.k.value, a.k.rows, a.k.columns, c_.key_value_heads, positions_, 1);
   for (int t = 0; t < a.x.rows; t++)
@@ -246,6 +278,10 @@ void Reference::backward(int l, Layer& a, Matrix& out) {
     }
   rotate(c_, a.q.gradient, a.q.rows, a.q.columns, c_.heads, positions_, -1);
   rotate(c_, a.k.gradient, a.k.rows, a.k.columns, c_.key_value_heads, positions_, -1);
+  if (c_.query_key_norm) {
+    norm_heads_backward(a.q, a.raw_q, weight(l, "self_attn.q_norm.weight"));
+    norm_heads_backward(a.k, a.raw_k, weight(l, "self_attn.k_norm.weight"));
+  }
   linear_backward(a.h, weight(l, "self_attn.q_proj.weight"), weight(l, "self_attn.q_proj.bias"),
                   a.q);
   linear_backward(a.h, weight(l, "self_attn.k_proj.weight"), weight(l, "self_attn.k_proj.bias"),

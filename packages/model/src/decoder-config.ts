@@ -1,5 +1,20 @@
-// The shape of a decoder: Qwen2's architecture, in the words of Hugging Face's config.json.
+// The shape of a decoder: the architecture that Qwen2, Qwen3 and Llama 3 share, and where they differ.
 import { ConfigError } from '@masksearch/core';
+
+/**
+ * Llama 3's stretched rotary positions: slow frequencies are divided by `factor`, fast ones stay.
+ * @see rotaryFrequencies
+ */
+export interface Llama3RopeScaling {
+  readonly type: 'llama3';
+  readonly factor: number;
+  /** Pairs that turn less often than this within the original context are divided by the factor. */
+  readonly lowFrequencyFactor: number;
+  /** Pairs that turn more often than this stay as they are; > lowFrequencyFactor. */
+  readonly highFrequencyFactor: number;
+  /** Context in tokens before stretching. */
+  readonly originalMaxPositions: number;
+}
 
 /** Sizes and constants of a decoder. */
 export interface DecoderConfig {
@@ -18,6 +33,10 @@ export interface DecoderConfig {
   readonly attentionBias: boolean;
   /** The embedding matrix is also the output projection. */
   readonly tiedEmbeddings: boolean;
+  /** Queries and keys of each head pass through an RMSNorm before they are turned (Qwen3: true). Default false. */
+  readonly queryKeyNorm?: boolean;
+  /** Absent: rotary frequencies are ropeTheta^(−2i/D). */
+  readonly ropeScaling?: Llama3RopeScaling;
 }
 
 const sizes = [
@@ -63,5 +82,24 @@ export function checkDecoderConfig(config: DecoderConfig, where = 'decoder confi
   }
   if (!(Number.isFinite(normEpsilon) && normEpsilon > 0)) {
     throw new ConfigError(`${where}: expected normEpsilon > 0, received ${normEpsilon}.`);
+  }
+  if (config.ropeScaling !== undefined) checkRopeScaling(config.ropeScaling, where);
+}
+
+function checkRopeScaling(scaling: Llama3RopeScaling, where: string): void {
+  const { factor, lowFrequencyFactor: low, highFrequencyFactor: high } = scaling;
+  if (!(Number.isFinite(factor) && factor >= 1)) {
+    throw new ConfigError(`${where}: expected a rope scaling factor >= 1, received ${factor}.`);
+  }
+  if (!(low > 0 && high > low && Number.isFinite(high))) {
+    throw new ConfigError(
+      `${where}: expected rope scaling with 0 < low_freq_factor < high_freq_factor, received ${low} and ${high}.`,
+    );
+  }
+  const original = scaling.originalMaxPositions;
+  if (!Number.isInteger(original) || original < 1 || original > LARGEST_SIZE) {
+    throw new ConfigError(
+      `${where}: expected original_max_position_embeddings to be an integer in 1..2^31-1, received ${original}.`,
+    );
   }
 }

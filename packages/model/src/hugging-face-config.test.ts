@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { MaskSearchError } from '@masksearch/core';
 import { describe, expect, test } from 'vitest';
+import type { DecoderConfig } from './decoder-config.ts';
 import { parseDecoderConfig, writeDecoderConfig } from './hugging-face-config.ts';
 
 const version4 = {
@@ -47,27 +48,85 @@ const expected = {
   tiedEmbeddings: true,
 };
 
+const llama3 = {
+  rope_type: 'llama3',
+  factor: 8.0,
+  low_freq_factor: 1.0,
+  high_freq_factor: 4.0,
+  original_max_position_embeddings: 8192,
+};
+const ropeScaling = {
+  type: 'llama3',
+  factor: 8,
+  lowFrequencyFactor: 1,
+  highFrequencyFactor: 4,
+  originalMaxPositions: 8192,
+} as const;
+
 describe('parseDecoderConfig', () => {
   test('reads the config of transformers 4 and of transformers 5', () => {
     expect(parseDecoderConfig(version4)).toEqual(expected);
     expect(parseDecoderConfig(version5)).toEqual(expected);
   });
 
-  test('reads what writeDecoderConfig wrote, with and without biases', () => {
-    for (const attentionBias of [true, false]) {
-      const config = { ...expected, attentionBias, headWidth: 32, tiedEmbeddings: false };
+  test('reads Llama 3.1 in both spellings of its rope scaling', () => {
+    const { architectures: _, model_type: __, ...sizes } = version4;
+    const llama = { ...sizes, model_type: 'llama', attention_bias: false, mlp_bias: false };
+    const read = { ...expected, attentionBias: false, ropeScaling };
+    expect(parseDecoderConfig({ ...llama, rope_scaling: llama3 })).toEqual(read);
+    const { rope_theta: theta, ...rest } = llama;
+    const parameters = { ...llama3, rope_theta: theta };
+    expect(parseDecoderConfig({ ...rest, rope_parameters: parameters })).toEqual(read);
+  });
+
+  test('a Qwen3 without head_dim has heads of 128, as in transformers', () => {
+    const qwen3 = { ...version4, architectures: ['Qwen3ForCausalLM'], model_type: 'qwen3' };
+    expect(parseDecoderConfig(qwen3)).toEqual({
+      ...expected,
+      attentionBias: false,
+      queryKeyNorm: true,
+      headWidth: 128,
+    });
+  });
+
+  test('reads what writeDecoderConfig wrote, of every family', () => {
+    const kinds: Partial<DecoderConfig>[] = [
+      { attentionBias: true },
+      { attentionBias: false },
+      { attentionBias: false, queryKeyNorm: true },
+      { attentionBias: false, ropeScaling },
+    ];
+    for (const kind of kinds) {
+      const config = { ...expected, headWidth: 32, tiedEmbeddings: false, ...kind };
       expect(parseDecoderConfig(JSON.parse(JSON.stringify(writeDecoderConfig(config))))).toEqual(
         config,
       );
     }
+    const none = { ...expected, attentionBias: true, queryKeyNorm: true };
+    expect(() => writeDecoderConfig(none)).toThrow('no family has them together');
   });
 
   test.each<[string, object]>([
-    ['model_type', { model_type: 'qwen3' }],
+    ['model_type', { model_type: 'qwen3_moe' }],
+    ['architectures', { model_type: 'qwen3' }],
+    ['architectures', { architectures: ['Qwen2ForSequenceClassification'] }],
     ['model_type', { model_type: undefined }],
     ['hidden_act', { hidden_act: 'gelu' }],
     ['rope_scaling.type = "yarn"', { rope_scaling: { type: 'yarn', factor: 4 } }],
-    ['rope_scaling.rope_type = "llama3"', { rope_scaling: { rope_type: 'llama3' } }],
+    ['rope_scaling.rope_type = "linear"', { rope_scaling: { rope_type: 'linear', factor: 2 } }],
+    ['rope_scaling: expected factor', { rope_scaling: { rope_type: 'llama3' } }],
+    ['rope_scaling.factor', { rope_scaling: { rope_type: 'default', factor: 8 } }],
+    ['scaling factor >= 1', { rope_scaling: { ...llama3, factor: 0 } }],
+    ['high_freq_factor', { rope_scaling: { ...llama3, high_freq_factor: 1 } }],
+    ['rope_scaling.attention_factor', { rope_scaling: { ...llama3, attention_factor: 0.5 } }],
+    ['rope_scaling.type = "yarn"', { rope_scaling: { ...llama3, type: 'yarn' } }],
+    [
+      'rope_scaling and rope_parameters to agree',
+      {
+        rope_scaling: llama3,
+        rope_parameters: { ...llama3, factor: 32, rope_theta: 1e6 },
+      },
+    ],
     ['rope_parameters.partial_rotary_factor', { rope_parameters: { partial_rotary_factor: 0.5 } }],
     ['rope_parameters', { rope_parameters: 3 }],
     ['to agree', { rope_parameters: { rope_theta: 5, rope_type: 'default' } }],
@@ -76,7 +135,7 @@ describe('parseDecoderConfig', () => {
     ['layer_types', { layer_types: ['full_attention', 'sliding_attention'] }],
     ['attention_dropout', { attention_dropout: 0.1 }],
     ['attention_bias', { attention_bias: false }],
-    ['mlp_bias', { model_type: 'llama', mlp_bias: true }],
+    ['mlp_bias', { mlp_bias: true }],
     ['quantization_config', { quantization_config: { bits: 4 } }],
     ['use_mrope', { use_mrope: true }],
     ['num_experts', { num_experts: 8 }],

@@ -1,13 +1,59 @@
-// Reads and writes Hugging Face's config.json: Qwen2, and Llama without biases, which is Qwen2 without biases.
+// Reads and writes Hugging Face's config.json of the families that the decoder covers: Qwen2, Qwen3, Llama.
 import { ConfigError } from '@masksearch/core';
+import {
+  boolean,
+  describe,
+  expectOneOf,
+  integer,
+  isAbsent,
+  isOff,
+  number,
+  type Json,
+} from './config-fields.ts';
 import { checkDecoderConfig, type DecoderConfig } from './decoder-config.ts';
+import { readRope, writeRope } from './rope-config.ts';
 
-type Json = Readonly<Record<string, unknown>>;
+/** How a family differs from the others. */
+interface Family {
+  readonly modelType: string;
+  readonly architecture: string;
+  /** Biases of q, k and v; those of the output projection, which Hugging Face's switch adds too, are not supported. */
+  readonly attentionBias: boolean;
+  readonly queryKeyNorm: boolean;
+  /** Head width where `head_dim` is absent; the others divide the width by the heads. */
+  readonly headWidth?: number;
+  /** What transformers expects to be said, beside what all families have. */
+  readonly keys: Json;
+}
+
+const families: readonly Family[] = [
+  {
+    modelType: 'qwen2',
+    architecture: 'Qwen2ForCausalLM',
+    attentionBias: true,
+    queryKeyNorm: false,
+    keys: { use_sliding_window: false },
+  },
+  {
+    modelType: 'qwen3',
+    architecture: 'Qwen3ForCausalLM',
+    attentionBias: false,
+    queryKeyNorm: true,
+    headWidth: 128,
+    keys: { attention_bias: false, use_sliding_window: false },
+  },
+  {
+    modelType: 'llama',
+    architecture: 'LlamaForCausalLM',
+    attentionBias: false,
+    queryKeyNorm: false,
+    keys: { attention_bias: false, mlp_bias: false },
+  },
+];
 
 /** Keys that change nothing about what a decoder computes from tokens. */
 const harmless = new Set([
   '_name_or_path',
-  'architectures',
   'auto_map',
   'bos_token_id',
   'dtype',
@@ -27,6 +73,7 @@ const harmless = new Set([
 
 /** Keys that `parseDecoderConfig` reads. */
 const known = new Set([
+  'architectures',
   'attention_bias',
   'attention_dropout',
   'head_dim',
@@ -56,15 +103,15 @@ const known = new Set([
  * @param json  The parsed file.
  * @param where Its name, for messages.
  * @throws {ConfigError} A key is missing or malformed, or asks for something that would change the
- *   result and is not supported here: another model type or activation, rope scaling, a sliding
- *   window in use, dropout, quantisation, …
+ *   result and is not supported here: another architecture or activation, rope scaling other
+ *   than `llama3`, a sliding window in use, biases elsewhere, dropout, quantisation, …
  */
 export function parseDecoderConfig(json: unknown, where = 'config.json'): DecoderConfig {
   if (typeof json !== 'object' || json === null || Array.isArray(json)) {
     throw new ConfigError(`${where}: expected a JSON object, received ${describe(json)}.`);
   }
   const source = json as Json;
-  const attentionBias = readArchitecture(source, where);
+  const family = readFamily(source, where);
   refuseUnsupported(source, where);
   const width = integer(source, 'hidden_size', where);
   const heads = integer(source, 'num_attention_heads', where);
@@ -74,36 +121,45 @@ export function parseDecoderConfig(json: unknown, where = 'config.json'): Decode
     layers: integer(source, 'num_hidden_layers', where),
     heads,
     keyValueHeads: integer(source, 'num_key_value_heads', where),
-    headWidth: isAbsent(source['head_dim']) ? width / heads : integer(source, 'head_dim', where),
+    headWidth: isAbsent(source['head_dim'])
+      ? (family.headWidth ?? width / heads)
+      : integer(source, 'head_dim', where),
     feedForwardWidth: integer(source, 'intermediate_size', where),
-    ropeTheta: readRopeTheta(source, where),
+    ...readRope(source, where),
     normEpsilon: number(source, 'rms_norm_eps', where),
     maxPositions: integer(source, 'max_position_embeddings', where),
-    attentionBias,
+    attentionBias: family.attentionBias,
     tiedEmbeddings: isAbsent(source['tie_word_embeddings'])
       ? false
       : boolean(source, 'tie_word_embeddings', where),
+    ...(family.queryKeyNorm ? { queryKeyNorm: true } : {}),
   };
   checkDecoderConfig(config, where);
   return config;
 }
 
-/** The config.json of a decoder, readable by transformers 4 and 5 and by `parseDecoderConfig`. */
+/**
+ * The config.json of a decoder, readable by transformers 4 and 5 and by `parseDecoderConfig`.
+ * @throws {ConfigError} as `checkDecoderConfig`, or no family is of this form.
+ */
 export function writeDecoderConfig(
   config: DecoderConfig,
-  dtype: 'float32' | 'bfloat16' = 'float32',
+  dtype: 'float32' | 'bfloat16' | 'float16' = 'float32',
 ): Record<string, unknown> {
   checkDecoderConfig(config, 'writeDecoderConfig');
-  const architecture = config.attentionBias
-    ? { architectures: ['Qwen2ForCausalLM'], model_type: 'qwen2', use_sliding_window: false }
-    : {
-        architectures: ['LlamaForCausalLM'],
-        model_type: 'llama',
-        attention_bias: false,
-        mlp_bias: false,
-      };
+  const { queryKeyNorm = false } = config;
+  const family = families.find(
+    (candidate) =>
+      candidate.attentionBias === config.attentionBias && candidate.queryKeyNorm === queryKeyNorm,
+  );
+  if (family === undefined) {
+    throw new ConfigError(
+      'writeDecoderConfig: expected attentionBias or queryKeyNorm, received both; no family has them together.',
+    );
+  }
   return {
-    ...architecture,
+    ...family.keys,
+    architectures: [family.architecture],
     attention_dropout: 0,
     dtype,
     head_dim: config.headWidth,
@@ -112,12 +168,12 @@ export function writeDecoderConfig(
     initializer_range: 0.02,
     intermediate_size: config.feedForwardWidth,
     max_position_embeddings: config.maxPositions,
+    model_type: family.modelType,
     num_attention_heads: config.heads,
     num_hidden_layers: config.layers,
     num_key_value_heads: config.keyValueHeads,
     rms_norm_eps: config.normEpsilon,
-    rope_parameters: { rope_theta: config.ropeTheta, rope_type: 'default' },
-    rope_theta: config.ropeTheta,
+    ...writeRope(config),
     tie_word_embeddings: config.tiedEmbeddings,
     torch_dtype: dtype,
     use_cache: true,
@@ -125,21 +181,24 @@ export function writeDecoderConfig(
   };
 }
 
-/** Returns whether q, k and v have biases. */
-function readArchitecture(source: Json, where: string): boolean {
+function readFamily(source: Json, where: string): Family {
   const type = source['model_type'];
-  if (type === 'qwen2') {
-    expectOneOf(source, 'attention_bias', [true], where);
-    return true;
+  const family = families.find(({ modelType }) => modelType === type);
+  if (family === undefined) {
+    const known = families.map(({ modelType }) => `"${modelType}"`).join(', ');
+    throw new ConfigError(
+      `${where}: expected model_type to be one of ${known}, received ${describe(type)}.`,
+    );
   }
-  if (type === 'llama') {
-    expectOneOf(source, 'attention_bias', [false], where);
-    expectOneOf(source, 'mlp_bias', [false], where);
-    return false;
+  const architectures = source['architectures'];
+  if (!isAbsent(architectures) && JSON.stringify(architectures) !== `["${family.architecture}"]`) {
+    throw new ConfigError(
+      `${where}: expected architectures ["${family.architecture}"] for model_type "${family.modelType}", received ${describe(architectures)}.`,
+    );
   }
-  throw new ConfigError(
-    `${where}: expected model_type "qwen2" (or "llama" without biases), received ${describe(type)}.`,
-  );
+  expectOneOf(source, 'attention_bias', [family.attentionBias], where);
+  expectOneOf(source, 'mlp_bias', [false], where);
+  return family;
 }
 
 function refuseUnsupported(source: Json, where: string): void {
@@ -162,98 +221,8 @@ function refuseUnsupported(source: Json, where: string): void {
   for (const [key, value] of Object.entries(source)) {
     if (!known.has(key) && !harmless.has(key) && !isOff(value)) {
       throw new ConfigError(
-        `${where}: expected only keys of a plain Qwen2 decoder, received ${key} = ${describe(value)}; it may change the result and is not supported.`,
+        `${where}: expected only keys of a plain Qwen2, Qwen3 or Llama decoder, received ${key} = ${describe(value)}; it may change the result and is not supported.`,
       );
     }
   }
-}
-
-function readRopeTheta(source: Json, where: string): number {
-  const parameters = ropeObject(source, 'rope_parameters', where);
-  ropeObject(source, 'rope_scaling', where);
-  const old = isAbsent(source['rope_theta']) ? undefined : number(source, 'rope_theta', where);
-  const now =
-    parameters === undefined || isAbsent(parameters['rope_theta'])
-      ? undefined
-      : number(parameters, 'rope_theta', `${where}: rope_parameters`);
-  if (old !== undefined && now !== undefined && old !== now) {
-    throw new ConfigError(
-      `${where}: expected rope_theta and rope_parameters.rope_theta to agree, received ${old} and ${now}.`,
-    );
-  }
-  const theta = now ?? old;
-  if (theta === undefined) {
-    throw new ConfigError(`${where}: expected rope_theta or rope_parameters, received neither.`);
-  }
-  return theta;
-}
-
-/** An object of rope settings, which may say nothing but the type `default` and theta. */
-function ropeObject(source: Json, key: string, where: string): Json | undefined {
-  const value = source[key];
-  if (isAbsent(value)) return undefined;
-  if (typeof value !== 'object' || Array.isArray(value)) {
-    throw new ConfigError(
-      `${where}: expected ${key} to be an object, received ${describe(value)}.`,
-    );
-  }
-  for (const [name, setting] of Object.entries(value as Json)) {
-    const isType = name === 'rope_type' || name === 'type';
-    if (isType ? setting !== 'default' : name !== 'rope_theta' && !isOff(setting)) {
-      throw new ConfigError(
-        `${where}: expected no rope scaling, received ${key}.${name} = ${describe(setting)}.`,
-      );
-    }
-  }
-  return value as Json;
-}
-
-function expectOneOf(source: Json, key: string, allowed: readonly unknown[], where: string): void {
-  const value = source[key];
-  if (!isAbsent(value) && !allowed.includes(value)) {
-    throw new ConfigError(
-      `${where}: expected ${key} to be ${describe(allowed[0])}, received ${describe(value)}; other values are not supported.`,
-    );
-  }
-}
-
-function isAbsent(value: unknown): value is null | undefined {
-  return value === undefined || value === null;
-}
-
-function isOff(value: unknown): boolean {
-  if (isAbsent(value) || value === false || value === 0) return true;
-  return typeof value === 'object' && Object.keys(value).length === 0;
-}
-
-function number(source: Json, key: string, where: string): number {
-  const value = source[key];
-  if (typeof value !== 'number' || !Number.isFinite(value)) {
-    throw new ConfigError(`${where}: expected ${key} to be a number, received ${describe(value)}.`);
-  }
-  return value;
-}
-
-function integer(source: Json, key: string, where: string): number {
-  const value = number(source, key, where);
-  if (!Number.isSafeInteger(value)) {
-    throw new ConfigError(`${where}: expected ${key} to be an integer, received ${value}.`);
-  }
-  return value;
-}
-
-function boolean(source: Json, key: string, where: string): boolean {
-  const value = source[key];
-  if (typeof value !== 'boolean') {
-    throw new ConfigError(
-      `${where}: expected ${key} to be true or false, received ${describe(value)}.`,
-    );
-  }
-  return value;
-}
-
-function describe(value: unknown): string {
-  if (value === undefined) return 'nothing';
-  const text = JSON.stringify(value);
-  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
 }

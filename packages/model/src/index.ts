@@ -7,6 +7,7 @@ export * from './initialize-weights.ts';
 export type * from './language-model.ts';
 export * from './model-folder.ts';
 export * from './parameters.ts';
+export * from './rotary-frequencies.ts';
 export * from './safetensors.ts';
 export * from './serial-queue.ts';
 export * from './tfjs/register-gradients.ts';

@@ -3,6 +3,7 @@ import { InputError, RandomStream } from '@masksearch/core';
 import type { DecoderConfig } from './decoder-config.ts';
 import { initializeWeights } from './initialize-weights.ts';
 import type { NamedTensor } from './language-model.ts';
+import { rotaryFrequencies } from './rotary-frequencies.ts';
 
 /** Matrices are this much wider than Hugging Face's 0.02, which is meant for far wider models. */
 const MATRIX_SCALE = 3;
@@ -63,8 +64,7 @@ function writeCircuit(
     return data;
   };
   // Layer 0: attend to the token before, write its features where `slot` reads.
-  for (let i = 0; i < D / 2; i++) {
-    const theta = config.ropeTheta ** ((-2 * i) / D);
+  for (const [i, theta] of rotaryFrequencies(config).entries()) {
     weight(0, 'k_proj.bias')[g * D + i] = POSITION_STRENGTH;
     weight(0, 'q_proj.bias')[h * D + i] = POSITION_STRENGTH * Math.cos(theta);
     weight(0, 'q_proj.bias')[h * D + D / 2 + i] = -POSITION_STRENGTH * Math.sin(theta);

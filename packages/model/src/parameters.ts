@@ -48,6 +48,10 @@ function layerSpecs(config: DecoderConfig, prefix: string): ParameterSpec[] {
     if (config.attentionBias) vector(`self_attn.${projection}.bias`, width);
   }
   matrix('self_attn.o_proj', [C, queryWidth]);
+  if (config.queryKeyNorm === true) {
+    vector('self_attn.q_norm.weight', D);
+    vector('self_attn.k_norm.weight', D);
+  }
   matrix('mlp.gate_proj', [F, C]);
   matrix('mlp.up_proj', [F, C]);
   matrix('mlp.down_proj', [C, F]);

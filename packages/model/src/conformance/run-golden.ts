@@ -1,8 +1,8 @@
-// What Hugging Face's Qwen2 computes in float64, compared with any LanguageModel. See golden/README.md.
+// What transformers computes in float64 for each family, compared with any LanguageModel. See golden/README.md.
 import { describe, expect } from 'vitest';
 import { parseDecoderConfig } from '../hugging-face-config.ts';
 import type { PackedBatch } from '../language-model.ts';
-import { loadModelFolder } from '../model-folder.ts';
+import { loadModelFolder, type LoadedModel } from '../model-folder.ts';
 import { parameterSpecs } from '../parameters.ts';
 import { expectClose, expectGradients, forwardBound } from './bounds.ts';
 import { goldenPath, readGoldenJson, readGoldenTensors } from './golden-files.ts';
@@ -39,107 +39,188 @@ const trajectory = {
   weight: (name: string): number => 3 * (name.endsWith('k_proj.bias') ? 1.4e-4 : 4e-5),
 };
 
-const { config, weights } = loadModelFolder(goldenPath('tiny-qwen2'));
-const cases = readGoldenJson<Cases>('tiny-qwen2/cases.json');
-const tensors = readGoldenTensors('tiny-qwen2/cases.safetensors');
-const T = Math.max(...cases.sequences.map(({ ids }) => ids.length));
-const bound = forwardBound(config, T, 10); // log-probabilities are above −10
+const families = ['tiny-qwen2', 'tiny-qwen3', 'tiny-llama3'] as const;
+
+/** Every how many tokens of the vocabulary one is compared. */
+const VOCABULARY_STRIDE = 7;
+
+interface Golden {
+  readonly name: string;
+  readonly model: LoadedModel;
+  readonly cases: Cases;
+  readonly tensors: ReadonlyMap<string, Float64Array>;
+  /** Of log-probabilities and entropies. */
+  readonly bound: number;
+}
+
+function readGolden(name: string, weights = name): Golden {
+  const model = loadModelFolder(goldenPath(weights));
+  const cases = readGoldenJson<Cases>(`${name}/cases.json`);
+  return {
+    name,
+    model,
+    cases,
+    tensors: readGoldenTensors(`${weights}/cases.safetensors`),
+    bound: forwardBound(model.config, longestOf(cases), 10), // log-probabilities are above −10
+  };
+}
+
+function longestOf({ sequences }: Cases): number {
+  return Math.max(...sequences.map(({ ids }) => ids.length));
+}
 
 /** All sequences packed; labels are those of the mask, or all but the first tokens. */
-function packed(labels: 'masked' | 'all'): PackedBatch {
-  const ids = cases.sequences.flatMap((sequence) => sequence.ids);
-  const offsets = [0];
-  for (const sequence of cases.sequences) offsets.push((offsets.at(-1) ?? 0) + sequence.ids.length);
-  const mask = cases.sequences.flatMap((sequence) =>
-    labels === 'masked' ? sequence.mask : sequence.ids.map((_, t) => Math.min(t, 1)),
+function packed({ sequences }: Cases, labels: 'masked' | 'all'): PackedBatch {
+  return packSequences(
+    sequences.map(({ ids, mask }) => ({
+      ids,
+      mask: labels === 'masked' ? mask : ids.map((_, t) => Math.min(t, 1)),
+    })),
   );
+}
+
+function packSequences(sequences: readonly { ids: number[]; mask: number[] }[]): PackedBatch {
+  const offsets = [0];
+  for (const { ids } of sequences) offsets.push((offsets.at(-1) ?? 0) + ids.length);
   return {
-    tokens: Int32Array.from(ids),
+    tokens: Int32Array.from(sequences.flatMap(({ ids }) => ids)),
     offsets: Int32Array.from(offsets),
-    lossMask: Uint8Array.from(mask),
+    lossMask: Uint8Array.from(sequences.flatMap(({ mask }) => mask)),
   };
 }
 
 /** Registers the golden tests of one implementation with vitest. */
 export function runGolden(options: ConformanceOptions): void {
-  describe(`${options.name} against transformers' Qwen2`, () => {
+  describe(`${options.name} against transformers`, () => {
     const suite = new Suite(options);
-    suite.test('both forms of config.json give one config', async () => {
-      const old = readGoldenJson('tiny-qwen2/config-v4.json');
-      expect(parseDecoderConfig(old)).toEqual(config);
-    });
-
-    suite.test('log-probabilities and entropies of every token', async (create) => {
-      const model = await create({ config, weights });
-      const batch = packed('all');
-      const scores = await model.score(batch);
-      for (const [i, { ids }] of cases.sequences.entries()) {
-        if (ids.length === 1) continue;
-        const [first, end] = [(batch.offsets[i] ?? 0) + 1, batch.offsets[i + 1]];
-        const logProbs = tensors.get(`sequence.${i}.logprobs`) ?? [];
-        const entropies = tensors.get(`sequence.${i}.entropy`)?.slice(0, -1) ?? [];
-        expectClose(scores.logProbs.slice(first, end), logProbs, bound, `logProbs of ${i}`);
-        expectClose(scores.entropies.slice(first, end), entropies, bound, `entropies of ${i}`);
-      }
-    });
-
-    suite.test('loss and the gradient of every parameter', async (create) => {
-      const model = await create({ config, weights });
-      const scale = 1 / cases.loss.maskedTokens;
-      const { loss } = await model.accumulate(packed('masked'), { type: 'cross-entropy', scale });
-      expectClose([loss], [cases.loss.float64], LOSS_BOUND, 'loss');
-      const expected = parameterSpecs(config).map(
-        ({ name }) => [name, tensors.get(`grad.${name}`) ?? new Float64Array(0)] as const,
-      );
-      expectGradients(await model.gradients(), new Map(expected), config, T);
-    });
-
-    suite.test('eight steps of AdamW', async (create) => {
-      const model = await create({ config, weights });
-      const adamW = readGoldenJson<AdamWCase>('tiny-qwen2/adamw.json');
-      const { betas, eps: epsilon, weight_decay: weightDecay, clip } = adamW.optimizer;
-      const decayed = parameterSpecs(config).filter((spec) => spec.decayed);
-      expect(decayed.map(({ name }) => name).sort()).toEqual(adamW.decayed.sort());
-      const batch = packed('masked');
-      const loss = { type: 'cross-entropy', scale: 1 / cases.loss.maskedTokens } as const;
-      for (const [i, step] of adamW.steps.entries()) {
-        const result = await model.accumulate(batch, loss);
-        expectClose([result.loss], [step.loss], trajectory.loss, `loss of step ${i + 1}`);
-        const { gradientNorm } = await model.step({
-          learningRate: step.lr,
-          beta1: betas[0],
-          beta2: betas[1],
-          epsilon,
-          weightDecay,
-          maxGradientNorm: clip,
-        });
-        const normBound = trajectory.gradientNorm * step.gradientNorm;
-        expectClose([gradientNorm], [step.gradientNorm], normBound, `norm of step ${i + 1}`);
-      }
-      const final = readGoldenTensors('tiny-qwen2/adamw.safetensors');
-      for (const { name, data } of await model.weights()) {
-        expectClose(data, final.get(name) ?? [], trajectory.weight(name), name);
-      }
-    });
-
-    suite.test('greedy generation', async (create) => {
-      const model = await create({ config, weights });
-      const sampler = model.sampler({ maxSequences: 2, maxContextTokens: 64 });
-      const turns = cases.generation.map(({ prompt, tokens }) =>
-        sampler.open(Int32Array.from(prompt), [0, 0]).generate({
-          maxTokens: tokens.length,
-          stop: [],
-          temperature: 0,
-          turn: 0,
-        }),
-      );
-      for (const [i, result] of (await Promise.all(turns)).entries()) {
-        const { tokens, logprobs } = cases.generation[i] ?? { tokens: [], logprobs: [] };
-        expect([...result.tokens]).toEqual(tokens);
-        expectClose(result.logProbs, logprobs, bound, `logProbs of prompt ${i}`);
-      }
-      await sampler.close();
+    for (const family of families) {
+      const golden = readGolden(family);
+      scoreTests(suite, golden);
+      gradientTest(suite, golden);
+      generationTest(suite, golden);
+    }
+    adamWTest(suite, readGolden('tiny-qwen2'));
+    suite.test('tiny-qwen2 stored in BF16: log-probabilities and entropies', async (create) => {
+      await expectScores(create, readGolden('tiny-qwen2', 'tiny-qwen2/model-bf16'));
     });
     suite.checkSkips();
+  });
+}
+
+function scoreTests(suite: Suite, golden: Golden): void {
+  const { name, model, cases, tensors, bound } = golden;
+  suite.test(`${name}: both forms of config.json give one config`, async () => {
+    const old = readGoldenJson(`${name}/config-v4.json`);
+    expect(parseDecoderConfig(old)).toEqual(model.config);
+  });
+
+  suite.test(`${name}: log-probabilities and entropies of every token`, (create) =>
+    expectScores(create, golden),
+  );
+
+  suite.test(`${name}: logits after a prompt, across the vocabulary`, async (create) => {
+    const V = model.config.vocabularySize;
+    const prompt = cases.sequences[1]?.ids ?? [];
+    const logits = tensors.get('sequence.1.logits')?.slice(-V) ?? new Float64Array(0);
+    const largestLogit = logits.reduce((max, logit) => Math.max(max, logit), -Infinity);
+    const sum = logits.reduce((total, logit) => total + Math.exp(logit - largestLogit), 0);
+    const logSum = largestLogit + Math.log(sum);
+    const candidates = Array.from({ length: Math.ceil(V / VOCABULARY_STRIDE) }, (_, i) => {
+      return i * VOCABULARY_STRIDE;
+    });
+    const batch = packSequences(
+      candidates.map((token) => ({ ids: [...prompt, token], mask: [...prompt.map(() => 0), 1] })),
+    );
+    const { logProbs } = await (await create(model)).score(batch);
+    const actual = candidates.map((_, i) => logProbs[(i + 1) * (prompt.length + 1) - 1] ?? NaN);
+    const expected = candidates.map((token) => (logits[token] ?? NaN) - logSum);
+    // transformers' logits are of its float32 run, which is off by as much as ours.
+    expectClose(actual, expected, 2 * bound, 'logits');
+  });
+}
+
+async function expectScores(
+  create: ConformanceOptions['create'],
+  { model, cases, tensors, bound }: Golden,
+): Promise<void> {
+  const batch = packed(cases, 'all');
+  const scores = await (await create(model)).score(batch);
+  for (const [i, { ids }] of cases.sequences.entries()) {
+    if (ids.length === 1) continue;
+    const [first, end] = [(batch.offsets[i] ?? 0) + 1, batch.offsets[i + 1]];
+    const logProbs = tensors.get(`sequence.${i}.logprobs`) ?? [];
+    const entropies = tensors.get(`sequence.${i}.entropy`)?.slice(0, -1) ?? [];
+    expectClose(scores.logProbs.slice(first, end), logProbs, bound, `logProbs of ${i}`);
+    expectClose(scores.entropies.slice(first, end), entropies, bound, `entropies of ${i}`);
+  }
+}
+
+function gradientTest(
+  suite: Suite,
+  { name, model: { config, weights }, cases, tensors }: Golden,
+): void {
+  suite.test(`${name}: loss and the gradient of every parameter`, async (create) => {
+    const model = await create({ config, weights });
+    const scale = 1 / cases.loss.maskedTokens;
+    const { loss } = await model.accumulate(packed(cases, 'masked'), {
+      type: 'cross-entropy',
+      scale,
+    });
+    expectClose([loss], [cases.loss.float64], LOSS_BOUND, 'loss');
+    const expected = parameterSpecs(config).map(
+      (spec) => [spec.name, tensors.get(`grad.${spec.name}`) ?? new Float64Array(0)] as const,
+    );
+    expectGradients(await model.gradients(), new Map(expected), config, longestOf(cases));
+  });
+}
+
+function adamWTest(suite: Suite, { name, model: { config, weights }, cases }: Golden): void {
+  suite.test('eight steps of AdamW', async (create) => {
+    const model = await create({ config, weights });
+    const adamW = readGoldenJson<AdamWCase>(`${name}/adamw.json`);
+    const { betas, eps: epsilon, weight_decay: weightDecay, clip } = adamW.optimizer;
+    const decayed = parameterSpecs(config).filter((spec) => spec.decayed);
+    expect(decayed.map((spec) => spec.name).sort()).toEqual(adamW.decayed.sort());
+    const batch = packed(cases, 'masked');
+    const loss = { type: 'cross-entropy', scale: 1 / cases.loss.maskedTokens } as const;
+    for (const [i, step] of adamW.steps.entries()) {
+      const result = await model.accumulate(batch, loss);
+      expectClose([result.loss], [step.loss], trajectory.loss, `loss of step ${i + 1}`);
+      const { gradientNorm } = await model.step({
+        learningRate: step.lr,
+        beta1: betas[0],
+        beta2: betas[1],
+        epsilon,
+        weightDecay,
+        maxGradientNorm: clip,
+      });
+      const normBound = trajectory.gradientNorm * step.gradientNorm;
+      expectClose([gradientNorm], [step.gradientNorm], normBound, `norm of step ${i + 1}`);
+    }
+    const final = readGoldenTensors(`${name}/adamw.safetensors`);
+    for (const { name: parameter, data } of await model.weights()) {
+      expectClose(data, final.get(parameter) ?? [], trajectory.weight(parameter), parameter);
+    }
+  });
+}
+
+function generationTest(suite: Suite, { name, model: start, cases, bound }: Golden): void {
+  suite.test(`${name}: greedy generation`, async (create) => {
+    const model = await create(start);
+    const sampler = model.sampler({ maxSequences: 2, maxContextTokens: 64 });
+    const turns = cases.generation.map(({ prompt, tokens }) =>
+      sampler.open(Int32Array.from(prompt), [0, 0]).generate({
+        maxTokens: tokens.length,
+        stop: [],
+        temperature: 0,
+        turn: 0,
+      }),
+    );
+    for (const [i, result] of (await Promise.all(turns)).entries()) {
+      const { tokens, logprobs } = cases.generation[i] ?? { tokens: [], logprobs: [] };
+      expect([...result.tokens]).toEqual(tokens);
+      expectClose(result.logProbs, logprobs, bound, `logProbs of prompt ${i}`);
+    }
+    await sampler.close();
   });
 }

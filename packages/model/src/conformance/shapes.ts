@@ -88,6 +88,34 @@ export const shapeGrid: readonly ConformanceShape[] = [
     { tiedEmbeddings: false, attentionBias: false },
     [12, 4],
   ),
+  shape(
+    'qwen3',
+    'queries and keys are normalised; heads times their width is not the width',
+    { attentionBias: false, queryKeyNorm: true, headWidth: 10, tiedEmbeddings: false },
+    [13, 1, 6],
+  ),
+  shape(
+    'qwen3, two tiles',
+    'normalised rows in several tiles, one sequence',
+    { attentionBias: false, queryKeyNorm: true, layers: 1, keyValueHeads: 1 },
+    [67],
+  ),
+  shape(
+    'llama3',
+    'scaled rotary positions: of four pairs one stays, one is blended, two are divided',
+    {
+      attentionBias: false,
+      ropeTheta: 500,
+      ropeScaling: {
+        type: 'llama3',
+        factor: 8,
+        lowFrequencyFactor: 1,
+        highFrequencyFactor: 4,
+        originalMaxPositions: 64,
+      },
+    },
+    [40, 3],
+  ),
   shape('single', 'B = 1', {}, [14]),
   shape(
     'many short',

@@ -1,6 +1,7 @@
 // The reference against golden/ops: PyTorch in float64 on float32 inputs.
 import { describe, expect, test } from 'vitest';
 import { readGoldenJson, readGoldenTensors } from '../conformance/golden-files.ts';
+import { rotaryFrequencies } from '../rotary-frequencies.ts';
 import { causalAttention, labelScores, rmsNorm, rotary, swiGlu } from './operations.ts';
 import { globalNorm, ReferenceAdamW } from './reference-adamw.ts';
 
@@ -47,7 +48,8 @@ describe('the float64 reference equals PyTorch', () => {
   });
 
   test.each(casesOf('rotary'))('%s', (_, { positions, heads, size, rope_theta }, get) => {
-    const options = { heads: heads as number, D: size as number, theta: rope_theta as number };
+    const sizes = { headWidth: size as number, ropeTheta: rope_theta as number };
+    const options = { heads: heads as number, frequencies: rotaryFrequencies(sizes) };
     const { y, backward } = rotary(get('x'), positions as number[], options);
     expectEqual(y, get('y'));
     expectEqual(backward(get('dy')).dX, get('dx'));

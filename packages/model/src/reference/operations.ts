@@ -78,20 +78,22 @@ export function rmsNorm(
 }
 
 /**
- * Turns the pairs (d, d + D/2) of every head by position · theta^(−2d/D).
+ * Turns the pairs (d, d + D/2) of every head by position · frequencies[d].
  * @param x (T, heads, D).
+ * @param frequencies (D/2) radians per position.
  */
 export function rotary(
   x: Float64Array,
   positions: ArrayLike<number>,
-  { heads, D, theta }: { heads: number; D: number; theta: number },
+  { heads, frequencies }: { heads: number; frequencies: Float64Array },
 ): Differentiable<{ dX: Float64Array }> {
+  const D = 2 * frequencies.length;
   const turn = (source: Float64Array, direction: 1 | -1): Float64Array => {
     const result = new Float64Array(source.length);
     for (let t = 0; t < positions.length; t++) {
       for (let h = 0; h < heads; h++) {
         for (let d = 0; d < D / 2; d++) {
-          const angle = direction * positions[t]! * theta ** ((-2 * d) / D);
+          const angle = direction * positions[t]! * frequencies[d]!;
           const first = (t * heads + h) * D + d;
           const second = first + D / 2;
           result[first] = source[first]! * Math.cos(angle) - source[second]! * Math.sin(angle);

@@ -3,6 +3,7 @@ import type { DecoderConfig } from '../decoder-config.ts';
 import { sequencesOf, type PackedSequence } from '../labels.ts';
 import type { NamedTensor, PackedBatch, TokenLoss } from '../language-model.ts';
 import { EMBEDDINGS, FINAL_NORM, HEAD, layerPrefix } from '../parameters.ts';
+import { rotaryFrequencies } from '../rotary-frequencies.ts';
 import { evaluateTokenLoss } from '../token-loss.ts';
 import { causalAttention, labelScores, linear, rmsNorm, rotary, swiGlu } from './operations.ts';
 
@@ -148,7 +149,8 @@ function attentionForward(
   prefix: string,
   x: Float64Array,
 ): LayerPass {
-  const { width: C, heads: H, keyValueHeads: K, headWidth: D, ropeTheta: theta } = config;
+  const { width: C, heads: H, keyValueHeads: K, headWidth: D } = config;
+  const frequencies = rotaryFrequencies(config);
   const positions = Int32Array.from({ length: x.length / C }, (_, t) => t);
   const normName = `${prefix}input_layernorm.weight`;
   const norm = rmsNorm(x, weights.get(normName)!, config.normEpsilon);
@@ -165,8 +167,10 @@ function attentionForward(
     return { y: pass.y, backward };
   };
   const [q, k, v] = [project('q_proj'), project('k_proj'), project('v_proj')];
-  const turnedQ = rotary(q.y, positions, { heads: H, D, theta });
-  const turnedK = rotary(k.y, positions, { heads: K, D, theta });
+  const normedQ = queryKeyNorm(config, weights, `${prefix}self_attn.q_norm.weight`, q);
+  const normedK = queryKeyNorm(config, weights, `${prefix}self_attn.k_norm.weight`, k);
+  const turnedQ = rotary(normedQ.y, positions, { heads: H, frequencies });
+  const turnedK = rotary(normedK.y, positions, { heads: K, frequencies });
   const mixed = causalAttention(turnedQ.y, turnedK.y, v.y, { H, K, D });
   const outName = `${prefix}self_attn.o_proj.weight`;
   const out = linear(mixed.y, weights.get(outName)!, undefined, H * D);
@@ -176,11 +180,30 @@ function attentionForward(
       const { dX: dMixed, dWeight } = out.backward(dY);
       add(gradients, outName, dWeight);
       const { dQ, dK, dV } = mixed.backward(dMixed);
-      const byQ = q.backward(turnedQ.backward(dQ).dX, gradients);
-      const byK = k.backward(turnedK.backward(dK).dX, gradients);
+      const byQ = normedQ.backward(turnedQ.backward(dQ).dX, gradients);
+      const byK = normedK.backward(turnedK.backward(dK).dX, gradients);
       const normed = norm.backward(sum(sum(byQ, byK), v.backward(dV, gradients)));
       add(gradients, normName, normed.dWeight);
       return normed.dX;
+    },
+  };
+}
+
+/** A projection, and the norm of each of its heads where the config asks for one. */
+function queryKeyNorm(
+  config: DecoderConfig,
+  weights: ReferenceTensors,
+  name: string,
+  projection: LayerPass,
+): LayerPass {
+  if (config.queryKeyNorm !== true) return projection;
+  const norm = rmsNorm(projection.y, weights.get(name)!, config.normEpsilon);
+  return {
+    y: norm.y,
+    backward: (dY, gradients) => {
+      const { dX, dWeight } = norm.backward(dY);
+      add(gradients, name, dWeight);
+      return projection.backward(dX, gradients);
     },
   };
 }

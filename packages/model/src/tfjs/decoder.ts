@@ -1,8 +1,9 @@
-// The decoder in plain tfjs ops: Qwen2's architecture over one sequence. Runs on every tfjs backend.
+// The decoder in plain tfjs ops: Qwen2, Qwen3 or Llama 3 over one sequence. Runs on every tfjs backend.
 import * as tf from '@tensorflow/tfjs-core';
 import type { Rank, Tensor, Tensor1D, Tensor2D, Tensor3D } from '@tensorflow/tfjs-core';
 import type { DecoderConfig } from '../decoder-config.ts';
 import { EMBEDDINGS, FINAL_NORM, HEAD, layerPrefix } from '../parameters.ts';
+import { rotaryFrequencies } from '../rotary-frequencies.ts';
 
 /** Weights by Hugging Face name. */
 export type Weights = ReadonlyMap<string, Tensor>;
@@ -85,9 +86,10 @@ function oneHot(indices: Int32Array, depth: number): Tensor2D {
   return tf.tensor2d(data, [indices.length, depth]);
 }
 
-function rmsNorm(x: Tensor2D, scale: Tensor, epsilon: number): Tensor2D {
-  const meanSquare = tf.mean(tf.square(x), -1, true); // (T, 1)
-  return tf.mul<Tensor2D>(tf.mul(x, tf.rsqrt(tf.add(meanSquare, epsilon))), scale);
+/** Over the last dimension, whose size is that of `scale`. */
+function rmsNorm<R extends Tensor2D | Tensor3D>(x: R, scale: Tensor, epsilon: number): R {
+  const meanSquare = tf.mean(tf.square(x), -1, true); // (…, 1)
+  return tf.mul<R>(tf.mul(x, tf.rsqrt(tf.add(meanSquare, epsilon))), scale);
 }
 
 interface Positions {
@@ -97,19 +99,22 @@ interface Positions {
 
 /** Grouped-query attention: query heads H in K groups, each with its own key and value head. */
 function attention(
-  { heads: H, keyValueHeads: K, headWidth: D, attentionBias }: DecoderConfig,
+  config: DecoderConfig,
   layer: (name: string) => Tensor,
   x: Tensor2D, // (T, C)
   { rotary, mask }: Positions,
 ): Tensor2D {
+  const { heads: H, keyValueHeads: K, headWidth: D, attentionBias, normEpsilon } = config;
   const T = x.shape[0];
   const project = (name: string, heads: number): Tensor3D => {
     const product = linear(x, layer(`self_attn.${name}.weight`));
     const y = attentionBias ? tf.add(product, layer(`self_attn.${name}.bias`)) : product;
     return tf.transpose(tf.reshape(y, [T, heads, D]), [1, 0, 2]); // (heads, T, D)
   };
-  const q = rotate(project('q_proj', H), rotary);
-  const k = rotate(project('k_proj', K), rotary);
+  const normed = (y: Tensor3D, name: string): Tensor3D =>
+    config.queryKeyNorm === true ? rmsNorm(y, layer(`self_attn.${name}.weight`), normEpsilon) : y;
+  const q = rotate(normed(project('q_proj', H), 'q_norm'), rotary);
+  const k = rotate(normed(project('k_proj', K), 'k_norm'), rotary);
   const v = project('v_proj', K);
   const grouped = tf.reshape(q, [K, (H / K) * T, D]);
   const scores = tf.mul(tf.matMul(grouped, k, false, true), 1 / Math.sqrt(D)); // (K, H/K·T, T)
@@ -146,13 +151,14 @@ function rotate(x: Tensor3D, { cos, sin }: Positions['rotary']): Tensor3D {
   );
 }
 
-function rotaryTables({ headWidth: D, ropeTheta }: DecoderConfig, T: number): Positions['rotary'] {
-  const half = D / 2;
+function rotaryTables(config: DecoderConfig, T: number): Positions['rotary'] {
+  const frequencies = rotaryFrequencies(config);
+  const half = frequencies.length;
   const cos = new Float32Array(T * half);
   const sin = new Float32Array(T * half);
   for (let t = 0; t < T; t++) {
     for (let i = 0; i < half; i++) {
-      const angle = t * ropeTheta ** (-i / half);
+      const angle = t * (frequencies[i] as number);
       cos[t * half + i] = Math.cos(angle);
       sin[t * half + i] = Math.sin(angle);
     }
