@@ -1,8 +1,10 @@
+export * from './answer-form.ts';
 export * from './concurrent-map.ts';
 export * from './episode-config.ts';
 export * from './evidence.ts';
 export * from './fill-alignment.ts';
 export * from './judge.ts';
+export * from './multi-query.ts';
 export * from './observation.ts';
 export * from './oracle-player.ts';
 export * from './oracle-teacher.ts';
@@ -20,3 +22,4 @@ export * from './to-sample.ts';
 export * from './trajectory-example.ts';
 export * from './trajectory.ts';
 export * from './transcript.ts';
+export * from './synthesis/index.ts';

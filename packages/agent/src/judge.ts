@@ -15,13 +15,30 @@ export type JudgedRecord = Pick<Trajectory, 'messages' | 'searches' | 'answer' |
  * searches showed (for comparisons also: in the question). The reason names the first thing that is wrong.
  */
 export function judge(task: Task, record: JudgedRecord): Verdict {
-  const reason =
-    (record.finishReason === 'answer' ? null : `unfinished: ${record.finishReason}`) ??
-    formatFault(task, record) ??
-    leakFault(task, record) ??
-    answerFault(task, record.answer ?? []) ??
-    supportFault(task, record);
+  const { form, answer, support } = examine(task, record);
+  const reason = form ?? answer ?? support;
   return { accepted: reason === null, reason: reason ?? 'accepted' };
+}
+
+/** What is wrong with a trajectory, by kind; null where nothing is. Without form the others mean little. */
+export interface Findings {
+  /** Unfinished, malformed, or fed with what retrieval must not return. */
+  readonly form: string | null;
+  readonly answer: string | null;
+  /** An answer that no search showed. */
+  readonly support: string | null;
+}
+
+/** Looks at a trajectory by rules alone. */
+export function examine(task: Task, record: JudgedRecord): Findings {
+  return {
+    form:
+      (record.finishReason === 'answer' ? null : `unfinished: ${record.finishReason}`) ??
+      formatFault(task, record) ??
+      leakFault(task, record),
+    answer: answerFault(task, record.answer ?? []),
+    support: supportFault(task, record),
+  };
 }
 
 function formatFault(task: Task, { messages, searches, answer }: JudgedRecord): string | null {

@@ -1,14 +1,14 @@
 // Makes trajectories without a model: the oracle plays, the judge decides, both kinds are kept.
-import { MASK_MARKER, type Task, type Trajectory } from '@masksearch/core';
+import type { Task, Trajectory } from '@masksearch/core';
 import type { SearchTool } from '@masksearch/search';
 import type { Tokenizer } from '@masksearch/tokenizer';
+import { answerRenderer } from './answer-form.ts';
 import { concurrentMap } from './concurrent-map.ts';
 import type { EpisodeConfig } from './episode-config.ts';
 import { judge } from './judge.ts';
 import { OraclePlayer } from './oracle-player.ts';
 import { playEpisode } from './play-episode.ts';
 import { ProtocolCodec } from './protocol-codec.ts';
-import { joinSlots } from './protocol.ts';
 import { toTrajectory } from './trajectory.ts';
 
 export interface TeacherEnvironment {
@@ -53,10 +53,4 @@ export function teachAll(
   return concurrentMap(tasks, { concurrency, signal }, (task, either) =>
     teach(task, { ...environment, signal: either }),
   );
-}
-
-function answerRenderer(task: Task, config: EpisodeConfig): (slots: readonly string[]) => string {
-  if (task.type === 'qa' || config.answerForm === 'slots') return joinSlots;
-  const [first = '', ...rest] = task.masked.split(MASK_MARKER);
-  return (slots) => first + rest.map((text, i) => `${slots[i]}${text}`).join('');
 }

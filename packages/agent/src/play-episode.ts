@@ -14,6 +14,7 @@ import {
 import type { SearchTool } from '@masksearch/search';
 import type { EpisodeConfig } from './episode-config.ts';
 import { alignFilled } from './fill-alignment.ts';
+import { searchInterleaved } from './multi-query.ts';
 import type { Player } from './player.ts';
 import type { ProtocolCodec } from './protocol-codec.ts';
 import { splitSlots } from './protocol.ts';
@@ -166,7 +167,7 @@ async function callSearch(
     const results = await withDeadline(
       `search(${search.provider})`,
       { timeoutMs, signal: limit.signal },
-      async (signal) => search.search({ query, topK, exclude }, { timeoutMs, signal }),
+      async (signal) => searchInterleaved(search, { query, topK, exclude }, { timeoutMs, signal }),
     );
     const excluded = results.find((result) => exclude.has(result.id));
     if (excluded !== undefined) {

@@ -1,0 +1,1 @@
+export { oracleRoles, type RoleChat } from './oracle-roles.ts';
