@@ -14,7 +14,7 @@ const onSignal = (signal: NodeJS.Signals): void => {
   interrupts++;
   // The second Ctrl-C does not wait for anything to be saved.
   if (interrupts > 1) process.exit(130);
-  process.stderr.write(`\n${signal}: saving; once more to leave at once\n`);
+  process.stderr.write(`\n${signal}: ending in good order; once more to leave at once\n`);
   interrupt.abort(new Error(signal));
 };
 process.on('SIGINT', onSignal);

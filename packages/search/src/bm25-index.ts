@@ -12,6 +12,7 @@ import {
   type SearchResult,
   withDeadline,
 } from '@masksearch/core';
+import { type CorpusStatistics, checkStatistics, frequencyIn } from './corpus-statistics.ts';
 import { inverseDocumentFrequency, lengthNorm } from './bm25.ts';
 import { type ByteFile, DiskFile } from './byte-file.ts';
 import { ANALYSIS_NAME, analyzeEnglish } from './english-analysis.ts';
@@ -86,7 +87,10 @@ export class Bm25Index implements SearchTool {
   readonly #passageChecksums: Uint32Array;
   readonly #postingBounds: Float64Array;
   readonly #postings: PostingCache;
+  readonly #passageLengths: Uint32Array;
   readonly #scorer: QueryScorer;
+  /** For the average length of a whole corpus that this index is a part of. */
+  #partScorer: { readonly averageLength: number; readonly scorer: QueryScorer } | undefined;
 
   constructor(header: IndexHeader, arrays: ByteFile, texts: ByteFile) {
     requireLittleEndian();
@@ -121,12 +125,8 @@ export class Bm25Index implements SearchTool {
       widths: bytes('postingWidths'),
       checksums: uint32('postingChecksums'),
     });
-    const averageLength = header.totalLength / header.passages;
-    this.#scorer = new QueryScorer(
-      Float64Array.from(uint32('passageLengths'), (length) =>
-        lengthNorm(header, length, averageLength),
-      ),
-    );
+    this.#passageLengths = uint32('passageLengths');
+    this.#scorer = this.#scorerFor(this.#averageLength);
   }
 
   /** Number of passages. */
@@ -165,6 +165,30 @@ export class Bm25Index implements SearchTool {
     return withDeadline('Bm25Index.search', options, async () => this.#search(request));
   }
 
+  /**
+   * As `search`, with the scores that the passages have in a larger corpus of which this index is a part.
+   * @throws {InputError} the statistics cannot be those of a corpus that holds this index.
+   */
+  async searchAsPart(
+    request: SearchRequest,
+    statistics: CorpusStatistics,
+    options: SearchOptions = {},
+  ): Promise<SearchResult[]> {
+    checkSearchRequest(request);
+    checkStatistics(statistics, this.header);
+    return withDeadline('Bm25Index.searchAsPart', options, async () =>
+      this.#search(request, statistics),
+    );
+  }
+
+  /** How many passages hold each term, as `analyzeEnglish` writes it. */
+  documentFrequencies(terms: readonly string[]): number[] {
+    return terms.map((value) => {
+      const term = this.#terms.find(value);
+      return term < 0 ? 0 : this.#postings.get(term).passages.length;
+    });
+  }
+
   /** Lets go of the files; later searches fail with an UnavailableError. */
   close(): void {
     this.#postings.clear();
@@ -172,8 +196,31 @@ export class Bm25Index implements SearchTool {
     this.#texts.close();
   }
 
-  #search({ query, topK, exclude }: SearchRequest): SearchResult[] {
-    const hits = this.#scorer.top(this.#queryTerms(query), topK + (exclude?.size ?? 0));
+  get #averageLength(): number {
+    return this.header.totalLength / this.header.passages;
+  }
+
+  #scorerFor(averageLength: number): QueryScorer {
+    const norm = (length: number): number => lengthNorm(this.header, length, averageLength);
+    return new QueryScorer(Float64Array.from(this.#passageLengths, norm));
+  }
+
+  /** Statistics of a corpus do not change, so one scorer beside the index's own is enough. */
+  #scorerForPart(averageLength: number): QueryScorer {
+    if (averageLength === this.#averageLength) return this.#scorer;
+    if (this.#partScorer?.averageLength !== averageLength) {
+      this.#partScorer = { averageLength, scorer: this.#scorerFor(averageLength) };
+    }
+    return this.#partScorer.scorer;
+  }
+
+  #search({ query, topK, exclude }: SearchRequest, corpus?: CorpusStatistics): SearchResult[] {
+    const terms = this.#queryTerms(query, corpus);
+    const scorer =
+      corpus === undefined
+        ? this.#scorer
+        : this.#scorerForPart(corpus.totalLength / corpus.passages);
+    const hits = scorer.top(terms, topK + (exclude?.size ?? 0));
     const results: SearchResult[] = [];
     for (const { ordinal, score } of hits) {
       if (results.length === topK) break;
@@ -184,16 +231,29 @@ export class Bm25Index implements SearchTool {
     return results;
   }
 
-  #queryTerms(query: string): QueryTerm[] {
-    const counts = new Map<number, number>();
-    for (const value of analyzeEnglish(query)) {
+  #queryTerms(query: string, corpus: CorpusStatistics | undefined): QueryTerm[] {
+    const counts = new Map<string, number>();
+    for (const value of analyzeEnglish(query)) counts.set(value, (counts.get(value) ?? 0) + 1);
+    const passages = corpus?.passages ?? this.size;
+    const boundFactor = corpus === undefined ? 1 : this.#boundFactor(corpus);
+    return [...counts].flatMap(([value, count]) => {
       const term = this.#terms.find(value);
-      if (term >= 0) counts.set(term, (counts.get(term) ?? 0) + 1);
-    }
-    return [...counts].map(([term, count]) => {
+      if (term < 0) return [];
       const postings = this.#postings.get(term);
-      const weight = count * inverseDocumentFrequency(this.size, postings.passages.length);
-      return { ...postings, weight, bound: weight * (this.#postingBounds[term] as number) };
+      const held = postings.passages.length;
+      const documentFrequency =
+        corpus === undefined ? held : frequencyIn(corpus, value, { atLeast: held });
+      const weight = count * inverseDocumentFrequency(passages, documentFrequency);
+      const most = Math.min(1, (this.#postingBounds[term] as number) * boundFactor);
+      return [{ ...postings, documentFrequency, weight, bound: weight * most }];
     });
+  }
+
+  /**
+   * The bounds of the postings were taken with this index's average length. With a larger one norms shrink, at most by
+   * the ratio of the two, and what a term adds grows at most by its inverse.
+   */
+  #boundFactor({ totalLength, passages }: CorpusStatistics): number {
+    return Math.max(1, totalLength / passages / this.#averageLength);
   }
 }

@@ -5,11 +5,23 @@ export { CassetteFile } from './cassette/cassette-file.ts';
 export { type CassetteRow, cassetteRowSchema } from './cassette/cassette-row.ts';
 export { RecordSearch } from './cassette/record-search.ts';
 export { ReplaySearch } from './cassette/replay-search.ts';
+export type { CorpusStatistics } from './corpus-statistics.ts';
 export * from './english-analysis.ts';
+export { readLimited } from './http/read-limited.ts';
+export {
+  DEFAULT_POLICY,
+  type JsonRequest,
+  requestJson,
+  type RequestPolicy,
+} from './http/request-json.ts';
+export { Secret, secretFromEnvironment } from './http/secret.ts';
 export { type BuildOptions, buildIndex, buildIndexInMemory } from './index-builder.ts';
 export type { IndexHeader } from './index-format.ts';
 export { porterStem } from './porter-stemmer.ts';
 export { type PassageSource, RandomSearch } from './random-search.ts';
+export { RetrieveClient, type RetrieveOptions } from './retrieve/retrieve-client.ts';
+export { connectRetrieve, ShardedSearch } from './retrieve/sharded-search.ts';
+export * from './retrieve/wire.ts';
 export { checkSearchRequest } from './search-request.ts';
 export type * from './search-tool.ts';
 export { unicodeWords } from './unicode-words.ts';

@@ -8,6 +8,8 @@ export interface QueryTerm {
   readonly weight: number;
   /** No passage gets more than this from the term. */
   readonly bound: number;
+  /** Passages of the corpus that hold the term: more than `passages` has where the index is a part of it. */
+  readonly documentFrequency: number;
   /** Passages that hold the term, ascending. */
   readonly passages: Uint32Array;
   readonly frequencies: Uint8Array | Uint32Array;
@@ -20,10 +22,10 @@ const SLACK = 1e-9;
 const SEARCH_STEP_COST = 2;
 
 /** The order in which scores are summed: rare terms first. Fixed, because floating-point sums depend on it. */
-export function inScoringOrder<T extends { readonly passages: Uint32Array }>(
+export function inScoringOrder<T extends { readonly documentFrequency: number }>(
   terms: readonly T[],
 ): T[] {
-  return [...terms].sort((a, b) => a.passages.length - b.passages.length);
+  return [...terms].sort((a, b) => a.documentFrequency - b.documentFrequency);
 }
 
 /**

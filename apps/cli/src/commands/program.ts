@@ -4,6 +4,7 @@ import { Command } from 'commander';
 import { STAGES } from '../stages/registry.ts';
 import { baseCommand } from './base-command.ts';
 import { doctorCommand } from './doctor-command.ts';
+import { retrieveServerCommand } from './retrieve-server-command.ts';
 import { quickstartCommand, runCommand } from './run-command.ts';
 import { stageCommand } from './stage-command.ts';
 
@@ -26,6 +27,7 @@ Examples:
   program.addCommand(runCommand(signal));
   for (const stage of STAGES) program.addCommand(stageCommand(stage, signal));
   program.addCommand(baseCommand(signal));
+  program.addCommand(retrieveServerCommand(signal));
   program.addCommand(doctorCommand());
   for (const command of [program, ...program.commands]) command.exitOverride();
   return program;

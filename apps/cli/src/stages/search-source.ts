@@ -1,10 +1,17 @@
 // The search tool of a stage, as the configuration selects it: the index of the run, recorded or replayed.
 import { join } from 'node:path';
-import { RandomSearch, RecordSearch, ReplaySearch, type SearchTool } from '@masksearch/search';
+import { ConfigError } from '@masksearch/core';
+import {
+  connectRetrieve,
+  openIndex,
+  RandomSearch,
+  RecordSearch,
+  ReplaySearch,
+  type SearchTool,
+} from '@masksearch/search';
 import type { RunConfig } from '../config/run-config.ts';
 import { hashPath } from '../run/hash-path.ts';
 import { stageFile, type RunContext } from '../run/run-folder.ts';
-import { openIndex } from '@masksearch/search';
 import { searchedSide, type Side } from './sides.ts';
 
 /** What a stage searches with; everything opened is closed when the stage is done. */
@@ -37,13 +44,26 @@ export async function withSearch<T>(
     return tool();
   };
   try {
+    const isLive = replay === null;
+    const tool = isLive && config.search.tool !== 'index' ? await openRemote(config) : index;
     return await use({
-      search: onTape(searched, index),
+      search: onTape(searched, tool),
       random: once(() => onTape(`${searched}-random`, () => new RandomSearch(index(), run.seed))),
     });
   } finally {
     for (const opened of open.toReversed()) opened.close();
   }
+}
+
+/** @throws {ConfigError} the section lacks what the tool needs. */
+async function openRemote({ search }: RunConfig): Promise<() => SearchTool> {
+  if (search.urls.length === 0) {
+    throw new ConfigError(
+      `search.urls: expected the address of a server for search.tool ${search.tool}, received none.`,
+    );
+  }
+  const opened = await connectRetrieve(search.urls);
+  return () => opened;
 }
 
 function once<T>(make: () => T): () => T {
@@ -53,7 +73,8 @@ function once<T>(make: () => T): () => T {
 
 /** What of the search section decides a stage's results; nothing for the index itself, so that old runs stay valid. */
 export function searchSettings({ search }: RunConfig): { readonly search?: RunConfig['search'] } {
-  return search.record === null && search.replay === null ? {} : { search };
+  const isPlain = search.tool === 'index' && search.record === null && search.replay === null;
+  return isPlain ? {} : { search };
 }
 
 /** Hash of the recorded calls that are replayed, for manifests. @throws {InputError} there are none. */

@@ -1,0 +1,63 @@
+// What the server commands have in common: address, key, and serving until Ctrl-C.
+import { once } from 'node:events';
+import { ConfigError } from '@masksearch/core';
+import { Secret } from '@masksearch/search';
+import type { RunningServer } from '@masksearch/serve';
+import type { Command } from 'commander';
+
+/** Callers must send it as a bearer token when it is set. */
+export const SERVER_KEY = 'MASKSEARCH_SERVER_KEY';
+
+export interface ServerOptions {
+  readonly host: string;
+  readonly port: string;
+  readonly json?: boolean;
+}
+
+export function serverOptions(command: Command, defaults: { readonly port: number }): Command {
+  return command
+    .option(
+      '--host <address>',
+      `address to listen on; beyond this machine ${SERVER_KEY} must be set`,
+      '127.0.0.1',
+    )
+    .option('--port <integer>', 'port to listen on; 0 takes a free one', `${defaults.port}`)
+    .option('--json', 'print {"url": …} on standard output when ready');
+}
+
+/** The key of the environment, if there is one. */
+export function serverKey(): Secret | undefined {
+  const text = process.env[SERVER_KEY]?.trim() ?? '';
+  return text === '' ? undefined : new Secret(text);
+}
+
+/** Starts a server and resolves when it has ended in good order after Ctrl-C. */
+export async function serveUntil(
+  signal: AbortSignal,
+  options: ServerOptions,
+  start: (address: { readonly host: string; readonly port: number }) => Promise<RunningServer>,
+): Promise<void> {
+  const port = naturalNumber('--port', options.port, { least: 0, most: 65_535 });
+  const server = await start({ host: options.host, port });
+  process.stderr.write(`listening on ${server.url}; Ctrl-C ends it\n`);
+  if (options.json) process.stdout.write(`${JSON.stringify({ url: server.url })}\n`);
+  if (!signal.aborted) await once(signal, 'abort');
+  await server.close();
+}
+
+/** @throws {ConfigError} the text of a flag is no whole number of the range. */
+export function naturalNumber(
+  flag: string,
+  text: string,
+  {
+    least = 1,
+    most = Number.MAX_SAFE_INTEGER,
+  }: { readonly least?: number; readonly most?: number } = {},
+): number {
+  const value = Number(text);
+  if (text.trim() !== '' && Number.isSafeInteger(value) && value >= least && value <= most) {
+    return value;
+  }
+  const range = most === Number.MAX_SAFE_INTEGER ? `>= ${least}` : `in ${least}..${most}`;
+  throw new ConfigError(`${flag}: expected a whole number ${range}, received ${text}.`);
+}

@@ -1,0 +1,7 @@
+export type { AdmissionLimits } from './http/admission.ts';
+export type { RunningServer } from './http/server.ts';
+export {
+  type RetrieveLimits,
+  type RetrieveServerOptions,
+  startRetrieveServer,
+} from './retrieve/retrieve-server.ts';
