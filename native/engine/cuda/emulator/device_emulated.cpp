@@ -1,0 +1,75 @@
+// The device of the emulator: host memory, work that runs when it is put in, graphs as lists of work.
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <vector>
+
+#include "device_code.h"
+
+namespace masksearch::cuda {
+
+namespace {
+
+using Recording = std::vector<std::function<void()>>;
+
+// The recording of a stream, if one is under way, is what its handle points to.
+Recording*& recording_of(void*& handle) { return reinterpret_cast<Recording*&>(handle); }
+
+void* allocate(size_t bytes) {
+  void* data = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
+  if (data == nullptr) throw DeviceError("emulated device: out of memory");
+  std::memset(data, 0xff, bytes);  // what a fresh allocation holds is nobody's to rely on
+  return data;
+}
+
+constexpr size_t kEmulatedBytes = size_t(1) << 30;
+
+}  // namespace
+
+Stream::Stream() = default;
+Stream::~Stream() = default;
+
+void run_or_record(void* handle, std::function<void()> work) {
+  if (handle == nullptr) return work();
+  recording_of(handle)->push_back(std::move(work));
+}
+
+void Stream::to_device(void* device, const void* host, size_t bytes) { copy(device, host, bytes); }
+void Stream::to_host(void* host, const void* device, size_t bytes) { copy(host, device, bytes); }
+void Stream::copy(void* to, const void* from, size_t bytes) {
+  run_or_record(handle_, [=] { std::memcpy(to, from, bytes); });
+}
+void Stream::clear(void* device, size_t bytes) {
+  run_or_record(handle_, [=] { std::memset(device, 0, bytes); });
+}
+void Stream::synchronize() {
+  if (handle_ != nullptr) throw DeviceError("synchronize: a stream that records cannot be waited for");
+}
+
+void Stream::begin_recording() { recording_of(handle_) = new Recording(); }
+std::unique_ptr<Graph> Stream::end_recording() {
+  auto graph = std::make_unique<Graph>(handle_);
+  handle_ = nullptr;
+  return graph;
+}
+void Stream::replay(Graph& graph) {
+  for (const auto& work : *static_cast<Recording*>(graph.handle())) work();
+}
+Graph::~Graph() { delete static_cast<Recording*>(executable_); }
+
+Stopwatch::Stopwatch() = default;
+Stopwatch::~Stopwatch() = default;
+void Stopwatch::start(Stream&) {}
+double Stopwatch::stop(Stream&) { return 1; }
+
+HostBuffer::HostBuffer(size_t bytes) : data_(allocate(bytes)) {}
+HostBuffer::~HostBuffer() { std::free(data_); }
+
+DeviceBuffer::DeviceBuffer(size_t bytes) : data_(allocate(bytes)), bytes_(bytes) {}
+DeviceBuffer::~DeviceBuffer() { std::free(data_); }
+
+DeviceDescription open_device() {
+  return {"emulated device", 2, 80, kEmulatedBytes, kEmulatedBytes};
+}
+
+}  // namespace masksearch::cuda

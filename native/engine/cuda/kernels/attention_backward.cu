@@ -1,0 +1,247 @@
+// Gradients of causal attention on tensor cores, for head widths 64 and 128, in two passes without
+// atomics: one block owns 64 keys of a key/value head and goes through all its queries, another owns
+// 64 queries of a head and goes through their keys. Probabilities come back from the saved log sums.
+#include "attention_keys.h"
+#include "attention_delta.h"
+#include "launch_checks.h"
+#include "tensor_core.h"
+
+namespace masksearch::cuda {
+
+namespace {
+
+constexpr int kWarps = 4;
+constexpr int kThreads = kWarps * kWarpSize;
+constexpr int kStep = 32;               // queries (or keys) that stream through at a time
+constexpr int kStepBlocks = kStep / 8;  // 16x8 score tiles of a warp
+static_assert(kWarps * 16 == kTileRows, "a warp owns 16 rows");
+
+template <int D>
+constexpr size_t kSharedBytes =
+    size_t(2) * (kTileRows + kStep) * D * sizeof(bf16) + 2 * kStep * sizeof(float);
+static_assert(kSharedBytes<128> <= 99 * 1024, "fits sm_89");
+
+// An A operand from two neighbouring C tiles.
+__device__ inline void pack_operand(uint32_t (&a)[4], const float (&left)[4],
+                                    const float (&right)[4]) {
+  a[0] = pack_bfloat16(left[0], left[1]);
+  a[1] = pack_bfloat16(left[2], left[3]);
+  a[2] = pack_bfloat16(right[0], right[1]);
+  a[3] = pack_bfloat16(right[2], right[3]);
+}
+
+// c (16, kStep) = the warp's 16 rows of `mine` times the kStep rows of `step`, transposed.
+template <int D>
+__device__ inline void multiply_transposed(float (&c)[kStepBlocks][4], const SharedTile<D>& mine,
+                                           int warp, const SharedTile<D>& step) {
+#pragma unroll
+  for (int k = 0; k < D / 16; k++) {
+    uint32_t a[4];
+    mine.load_a(a, warp * 16, k * 16);
+#pragma unroll
+    for (int n = 0; n < kStepBlocks / 2; n++) {
+      uint32_t b[4];
+      step.load_b_transposed(b, n * 16, k * 16);
+      multiply_tiles(c[2 * n], a, b[0], b[1]);
+      multiply_tiles(c[2 * n + 1], a, b[2], b[3]);
+    }
+  }
+}
+
+// sums (16, D) += weights (16, kStep) times the rows of `step`.
+template <int D>
+__device__ inline void multiply_weights(float (&sums)[D / 8][4],
+                                        const float (&weights)[kStepBlocks][4],
+                                        const SharedTile<D>& step) {
+#pragma unroll
+  for (int k = 0; k < kStep / 16; k++) {
+    uint32_t a[4];
+    pack_operand(a, weights[2 * k], weights[2 * k + 1]);
+#pragma unroll
+    for (int n = 0; n < D / 16; n++) {
+      uint32_t b[4];
+      step.load_b(b, k * 16, n * 16);
+      multiply_tiles(sums[2 * n], a, b[0], b[1]);
+      multiply_tiles(sums[2 * n + 1], a, b[2], b[3]);
+    }
+  }
+}
+
+// Rows g and g + 8 of the warp's 16 by D sums, as bfloat16, where they are below `rows`.
+template <int D>
+__device__ inline void store_rows(const float (&sums)[D / 8][4], int warp, int rows, bf16* to,
+                                  int64_t stride) {
+  const int lane = int(threadIdx.x) % kWarpSize;
+#pragma unroll
+  for (int half = 0; half < 2; half++) {
+    const int row = warp * 16 + lane / 4 + half * 8;
+    if (row >= rows) continue;
+    bf16* at = to + row * stride + lane % 4 * 2;
+#pragma unroll
+    for (int n = 0; n < D / 8; n++)
+      *reinterpret_cast<uint32_t*>(at + n * 8) =
+          pack_bfloat16(sums[n][2 * half], sums[n][2 * half + 1]);
+  }
+}
+
+// Keys and values: scores are transposed, a warp's rows are keys and its columns queries.
+template <int D>
+__global__ void __launch_bounds__(kThreads)
+    key_gradient_kernel(AttentionShape shape, int rows, const KeyTile* tiles, const bf16* qkv,
+                        const bf16* d_out, const float* log_sums, const float* deltas,
+                        bf16* d_qkv) {
+  MASKSEARCH_DYNAMIC_SHARED(shared);
+  bf16* buffers = reinterpret_cast<bf16*>(shared);
+  const SharedTile<D> keys{buffers}, values{buffers + kTileRows * D};
+  const SharedTile<D> queries{buffers + 2 * kTileRows * D};
+  const SharedTile<D> d_outs{buffers + (2 * kTileRows + kStep) * D};
+  float* log_sum = reinterpret_cast<float*>(buffers + 2 * (kTileRows + kStep) * D);
+  float* delta = log_sum + kStep;
+  const KeyTile key_tile = tiles[blockIdx.x];
+  const int key_head = int(blockIdx.y);
+  const int heads_per_key = shape.heads / shape.key_value_heads;
+  const int lane = int(threadIdx.x) % kWarpSize, warp = int(threadIdx.x) / kWarpSize;
+  const int64_t columns = shape.columns();
+  const float inverse_root = 1.0f / sqrtf(float(D));
+  const int64_t key_column = int64_t(shape.heads + key_head) * D;
+  const int64_t value_column = key_column + int64_t(shape.key_value_heads) * D;
+  const bf16* first_key = qkv + key_tile.row * columns;
+  keys.template copy_rows<kTileRows, kThreads>(first_key + key_column, columns, key_tile.rows);
+  values.template copy_rows<kTileRows, kThreads>(first_key + value_column, columns, key_tile.rows);
+
+  // Queries count from the tile's first key on: earlier ones do not see it.
+  const int query_count = key_tile.length - key_tile.position;
+  float d_keys[D / 8][4] = {};
+  float d_values[D / 8][4] = {};
+  for (int member = 0; member < heads_per_key; member++) {
+    const int head = key_head * heads_per_key + member;
+    for (int first = 0; first < query_count; first += kStep) {
+      const int valid = smaller(kStep, query_count - first);
+      const int64_t row = int64_t(key_tile.row) + first;
+      __syncthreads();  // the step before is done with its queries
+      queries.template copy_rows<kStep, kThreads>(qkv + row * columns + head * D, columns, valid);
+      d_outs.template copy_rows<kStep, kThreads>(
+          d_out + (row * shape.heads + head) * D, int64_t(shape.heads) * D, valid);
+      commit_copies();
+      if (threadIdx.x < kStep) {
+        const bool inside = int(threadIdx.x) < valid;
+        const int64_t at = int64_t(head) * rows + row + threadIdx.x;
+        log_sum[threadIdx.x] = inside ? log_sums[at] * kLog2OfE : 0;
+        delta[threadIdx.x] = inside ? deltas[at] : 0;
+      }
+      wait_for_copies<0>();
+      __syncthreads();
+      float weights[kStepBlocks][4] = {};
+      float d_scores[kStepBlocks][4] = {};
+      multiply_transposed<D>(weights, keys, warp, queries);
+      multiply_transposed<D>(d_scores, values, warp, d_outs);
+#pragma unroll
+      for (int n = 0; n < kStepBlocks; n++)
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+          const int query = n * 8 + lane % 4 * 2 + i % 2;
+          const int key = warp * 16 + lane / 4 + i / 2 * 8;
+          const bool visible = key <= first + query && query < valid && key < key_tile.rows;
+          const float scaled = weights[n][i] * (inverse_root * kLog2OfE) - log_sum[query];
+          const float weight = visible ? power_of_two(scaled) : 0;
+          weights[n][i] = weight;
+          d_scores[n][i] = weight * (d_scores[n][i] - delta[query]) * inverse_root;
+        }
+      multiply_weights<D>(d_values, weights, d_outs);
+      multiply_weights<D>(d_keys, d_scores, queries);
+    }
+  }
+  bf16* to = d_qkv + key_tile.row * columns;
+  store_rows<D>(d_keys, warp, key_tile.rows, to + key_column, columns);
+  store_rows<D>(d_values, warp, key_tile.rows, to + value_column, columns);
+}
+
+template <int D>
+__global__ void __launch_bounds__(kThreads)
+    query_gradient_kernel(AttentionShape shape, int rows, const QueryTile* tiles, const bf16* qkv,
+                          const bf16* d_out, const float* log_sums, const float* deltas,
+                          bf16* d_qkv) {
+  MASKSEARCH_DYNAMIC_SHARED(shared);
+  bf16* buffers = reinterpret_cast<bf16*>(shared);
+  const SharedTile<D> queries{buffers}, d_outs{buffers + kTileRows * D};
+  const SharedTile<D> keys{buffers + 2 * kTileRows * D};
+  const SharedTile<D> values{buffers + (2 * kTileRows + kStep) * D};
+  const QueryTile query = tiles[blockIdx.x];
+  const int head = int(blockIdx.y);
+  const int key_head = head / (shape.heads / shape.key_value_heads);
+  const int lane = int(threadIdx.x) % kWarpSize, warp = int(threadIdx.x) / kWarpSize;
+  const int64_t columns = shape.columns();
+  const float inverse_root = 1.0f / sqrtf(float(D));
+  queries.template copy_rows<kTileRows, kThreads>(qkv + query.row * columns + head * D, columns,
+                                                  query.rows);
+  d_outs.template copy_rows<kTileRows, kThreads>(
+      d_out + (int64_t(query.row) * shape.heads + head) * D, int64_t(shape.heads) * D,
+      query.rows);
+  float log_sum[2], delta[2];
+#pragma unroll
+  for (int half = 0; half < 2; half++) {
+    const int row = warp * 16 + lane / 4 + half * 8;
+    const int64_t at = int64_t(head) * rows + query.row + row;
+    log_sum[half] = row < query.rows ? log_sums[at] * kLog2OfE : 0;
+    delta[half] = row < query.rows ? deltas[at] : 0;
+  }
+  const int key_count = query.position + query.rows;
+  const bf16* first_key = qkv + (int64_t(query.row) - query.position) * columns;
+  const int64_t key_column = int64_t(shape.heads + key_head) * D;
+  const int64_t value_column = key_column + int64_t(shape.key_value_heads) * D;
+  float d_queries[D / 8][4] = {};
+  for (int first = 0; first < key_count; first += kStep) {
+    const int valid = smaller(kStep, key_count - first);
+    __syncthreads();  // the step before is done with its keys
+    const bf16* from = first_key + first * columns;
+    keys.template copy_rows<kStep, kThreads>(from + key_column, columns, valid);
+    values.template copy_rows<kStep, kThreads>(from + value_column, columns, valid);
+    commit_copies();
+    wait_for_copies<0>();
+    __syncthreads();
+    float weights[kStepBlocks][4] = {};
+    float d_scores[kStepBlocks][4] = {};
+    multiply_transposed<D>(weights, queries, warp, keys);
+    multiply_transposed<D>(d_scores, d_outs, warp, values);
+#pragma unroll
+    for (int n = 0; n < kStepBlocks; n++)
+#pragma unroll
+      for (int i = 0; i < 4; i++) {
+        const int key = first + n * 8 + lane % 4 * 2 + i % 2;
+        const int row = warp * 16 + lane / 4 + i / 2 * 8;
+        const bool visible = key <= query.position + row && row < query.rows;
+        const float scaled = weights[n][i] * (inverse_root * kLog2OfE) - log_sum[i / 2];
+        const float weight = visible ? power_of_two(scaled) : 0;
+        d_scores[n][i] = weight * (d_scores[n][i] - delta[i / 2]) * inverse_root;
+      }
+    multiply_weights<D>(d_queries, d_scores, keys);
+  }
+  store_rows<D>(d_queries, warp, query.rows, d_qkv + query.row * columns + head * D, columns);
+}
+
+template <int D>
+void launch_backward(Stream& stream, const AttentionShape& shape, int rows, int tiles,
+                     const QueryTile* query_tile, const KeyTile* key_tile, const bf16* qkv,
+                     const bf16* d_out, const float* log_sums, const float* deltas, bf16* d_qkv) {
+  launch(stream, "attention_backward (keys)", key_gradient_kernel<D>,
+         {tiles, shape.key_value_heads}, kThreads, kSharedBytes<D>, shape, rows, key_tile, qkv,
+         d_out, log_sums, deltas, d_qkv);
+  launch(stream, "attention_backward (queries)", query_gradient_kernel<D>, {tiles, shape.heads},
+         kThreads, kSharedBytes<D>, shape, rows, query_tile, qkv, d_out, log_sums, deltas,
+         d_qkv);
+}
+
+}  // namespace
+
+void attention_backward(Stream& stream, const AttentionShape& shape, int rows, int tiles,
+                        const QueryTile* query_tile, const KeyTile* key_tile, const bf16* qkv,
+                        const bf16* out, const bf16* d_out, const float* log_sums, bf16* d_qkv,
+                        float* scratch) {
+  require(has_tensor_core_attention(shape), "attention_backward", "a head width of 64 or 128",
+          shape.head_width);
+  attention_delta(stream, shape, rows, out, d_out, scratch);
+  const auto run = shape.head_width == 128 ? launch_backward<128> : launch_backward<64>;
+  run(stream, shape, rows, tiles, query_tile, key_tile, qkv, d_out, log_sums, scratch, d_qkv);
+}
+
+}  // namespace masksearch::cuda

@@ -1,0 +1,174 @@
+// Tensor-core products of 16x8 tiles, loads of their operands from shared memory, and asynchronous
+// copies into it: the PTX instructions, and the same on the CPU for the emulator.
+//
+// Who holds what, for lane l with group g = l / 4 and t = l % 4 (PTX ISA, mma.m16n8k16):
+//   A (16x16): a[0] rows g,   columns 2t, 2t+1      a[1] rows g+8, columns 2t, 2t+1
+//              a[2] rows g,   columns 2t+8, 2t+9    a[3] rows g+8, columns 2t+8, 2t+9
+//   B (16x8):  b[0] rows 2t, 2t+1, column g         b[1] rows 2t+8, 2t+9, column g
+//   C (16x8):  c[0], c[1] row g, columns 2t, 2t+1   c[2], c[3] row g+8, columns 2t, 2t+1
+// So a C tile pair of neighbouring columns, packed to bfloat16, is an A operand.
+#pragma once
+
+#include "device_code.h"
+
+namespace masksearch::cuda {
+
+#if defined(MASKSEARCH_EMULATED)
+
+// c += a b
+inline void multiply_tiles(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
+  struct Operands {
+    uint32_t a[4], b[2];
+  };
+  static_assert(sizeof(Operands) <= emulator::kLaneBytes);
+  const Operands mine = {{a[0], a[1], a[2], a[3]}, {b0, b1}};
+  const unsigned lane = emulator::lane();
+  std::memcpy(emulator::lane_memory(lane), &mine, sizeof mine);
+  emulator::warp_barrier();
+  const auto of_lane = [](unsigned l) {
+    Operands o;
+    std::memcpy(&o, emulator::lane_memory(l), sizeof o);
+    return o;
+  };
+  const auto half = [](uint32_t packed, unsigned odd) {
+    return to_float({uint16_t(odd ? packed >> 16 : packed & 0xffff)});
+  };
+  for (unsigned i = 0; i < 4; i++) {
+    const unsigned row = lane / 4 + (i / 2) * 8, column = lane % 4 * 2 + i % 2;
+    float sum = c[i];
+    for (unsigned k = 0; k < 16; k++) {
+      const Operands left = of_lane(row % 8 * 4 + k % 8 / 2);
+      const Operands right = of_lane(column * 4 + k % 8 / 2);
+      sum += half(left.a[row / 8 + k / 8 * 2], k % 2) * half(right.b[k / 8], k % 2);
+    }
+    c[i] = sum;
+  }
+  emulator::warp_barrier();
+}
+
+// Four 8x8 matrices; lane l gives the address of row l % 8 of matrix l / 8. r[i] is row g, columns
+// 2t, 2t+1 of matrix i, or where transposed rows 2t, 2t+1 of column g.
+template <bool kTransposed>
+inline void load_matrices(uint32_t (&r)[4], const bfloat16* row) {
+  const unsigned lane = emulator::lane();
+  std::memcpy(emulator::lane_memory(lane), &row, sizeof row);
+  emulator::warp_barrier();
+  for (unsigned i = 0; i < 4; i++) {
+    uint16_t pair[2];
+    for (unsigned j = 0; j < 2; j++) {
+      const unsigned from_row = kTransposed ? lane % 4 * 2 + j : lane / 4;
+      const unsigned column = kTransposed ? lane / 4 : lane % 4 * 2 + j;
+      const bfloat16* start;
+      std::memcpy(&start, emulator::lane_memory(i * 8 + from_row), sizeof start);
+      pair[j] = start[column].bits;
+    }
+    r[i] = uint32_t(pair[0]) | uint32_t(pair[1]) << 16;
+  }
+  emulator::warp_barrier();
+}
+
+inline void copy16_async(void* shared, const void* global, bool valid) {
+  emulator::copy_async(shared, global, valid);
+}
+inline void commit_copies() { emulator::commit_copies(); }
+template <int kGroupsLeft>
+inline void wait_for_copies() {
+  emulator::wait_for_copies(kGroupsLeft);
+}
+
+#else
+
+__device__ inline uint32_t shared_address(const void* p) {
+  return uint32_t(__cvta_generic_to_shared(p));
+}
+
+__device__ inline void multiply_tiles(float (&c)[4], const uint32_t (&a)[4], uint32_t b0,
+                                      uint32_t b1) {
+  asm volatile(
+      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
+      "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+      : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+
+template <bool kTransposed>
+__device__ inline void load_matrices(uint32_t (&r)[4], const bfloat16* row) {
+  if constexpr (kTransposed) {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+                 : "r"(shared_address(row))
+                 : "memory");
+  } else {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+                 : "r"(shared_address(row))
+                 : "memory");
+  }
+}
+
+// Sixteen bytes; zeros, and no read, where `valid` is false.
+__device__ inline void copy16_async(void* shared, const void* global, bool valid) {
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;"
+               :
+               : "r"(shared_address(shared)), "l"(global), "r"(valid ? 16 : 0)
+               : "memory");
+}
+__device__ inline void commit_copies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+template <int kGroupsLeft>
+__device__ inline void wait_for_copies() {
+  asm volatile("cp.async.wait_group %0;" : : "n"(kGroupsLeft) : "memory");
+}
+
+#endif
+
+// Rows of kWidth bfloat16 in shared memory. Within a row the 16-byte pieces are permuted by the
+// row's number, so that the eight rows of an 8x8 matrix lie in different banks.
+template <int kWidth>
+struct SharedTile {
+  static_assert(kWidth % 64 == 0, "a row has at least eight 16-byte pieces to permute");
+  static constexpr int kPieces = kWidth / 8;
+
+  bfloat16* data;
+
+  __device__ bfloat16* piece(int row, int piece) const {
+    return data + (row * kPieces + (piece ^ (row & 7))) * 8;
+  }
+
+  // Starts copying `rows` rows (at most kRows; the rest become zero) from row 0 at `from`, rows
+  // `stride` values apart.
+  template <int kRows, int kThreads>
+  __device__ void copy_rows(const bfloat16* from, int64_t stride, int rows) const {
+    static_assert(kRows * kPieces % kThreads == 0);
+    for (int i = 0; i < kRows * kPieces / kThreads; i++) {
+      const int index = i * kThreads + int(threadIdx.x);
+      const int row = index / kPieces, at = index % kPieces;
+      const bool valid = row < rows;
+      copy16_async(piece(row, at), from + (valid ? row * stride : 0) + at * 8, valid);
+    }
+  }
+
+  // A operand: rows first_row.. + 16, columns first_column.. + 16.
+  __device__ void load_a(uint32_t (&a)[4], int first_row, int first_column) const {
+    const int lane = int(threadIdx.x) % kWarpSize;
+    const int row = first_row + lane % 16;
+    load_matrices<false>(a, piece(row, first_column / 8 + lane / 16));
+  }
+
+  // B operands of two products whose columns are this tile's rows (b = tile^T): rows first_row.. + 16
+  // are the columns, columns first_column.. + 16 the summed index. Product j uses b[2j], b[2j + 1].
+  __device__ void load_b_transposed(uint32_t (&b)[4], int first_row, int first_column) const {
+    const int lane = int(threadIdx.x) % kWarpSize;
+    const int row = first_row + lane / 16 * 8 + lane % 8;
+    load_matrices<false>(b, piece(row, first_column / 8 + lane / 8 % 2));
+  }
+
+  // B operands of two products whose summed index is this tile's rows first_row.. + 16 and whose
+  // columns are its columns first_column.. + 16. Product j uses b[2j], b[2j + 1].
+  __device__ void load_b(uint32_t (&b)[4], int first_row, int first_column) const {
+    const int lane = int(threadIdx.x) % kWarpSize;
+    const int row = first_row + lane % 16;
+    load_matrices<true>(b, piece(row, first_column / 8 + lane / 16));
+  }
+};
+
+}  // namespace masksearch::cuda

@@ -1,0 +1,64 @@
+// Loads cuBLASLt.
+#include "cublas_lt.h"
+
+#include <dlfcn.h>
+
+#include <cstdlib>
+
+#include "stream.h"
+
+namespace masksearch::cuda {
+
+namespace {
+
+void* open_library() {
+  const char* chosen = std::getenv("MASKSEARCH_CUBLASLT");
+  std::string problems;
+  for (const char* name : {chosen, "libcublasLt.so.13", "libcublasLt.so.12"}) {
+    if (name == nullptr || *name == 0) continue;
+    if (void* library = dlopen(name, RTLD_NOW | RTLD_LOCAL)) return library;
+    problems += std::string("\n  ") + dlerror();
+  }
+  throw DeviceError(
+      "cuBLASLt: expected libcublasLt.so.13 or .12 on the loader's path, received:" + problems +
+      "\ninstall the CUDA toolkit's libcublas or `pip install nvidia-cublas`, and set "
+      "MASKSEARCH_CUBLASLT to the file where the loader does not find it");
+}
+
+template <class Function>
+void look_up(void* library, const char* name, Function* function) {
+  void* found = dlsym(library, name);
+  if (found == nullptr)
+    throw DeviceError(std::string("cuBLASLt: expected a library with ") + name +
+                      ", received one without; versions 12 and 13 are known to work");
+  *function = reinterpret_cast<Function>(found);
+}
+
+CublasLt load() {
+  void* library = open_library();
+  CublasLt lt;
+  look_up(library, "cublasLtCreate", &lt.create);
+  look_up(library, "cublasLtDestroy", &lt.destroy);
+  look_up(library, "cublasLtGetVersion", &lt.version);
+  look_up(library, "cublasLtMatmulDescCreate", &lt.description_create);
+  look_up(library, "cublasLtMatmulDescDestroy", &lt.description_destroy);
+  look_up(library, "cublasLtMatmulDescSetAttribute", &lt.description_set);
+  look_up(library, "cublasLtMatrixLayoutCreate", &lt.layout_create);
+  look_up(library, "cublasLtMatrixLayoutDestroy", &lt.layout_destroy);
+  look_up(library, "cublasLtMatmulPreferenceCreate", &lt.preference_create);
+  look_up(library, "cublasLtMatmulPreferenceDestroy", &lt.preference_destroy);
+  look_up(library, "cublasLtMatmulPreferenceSetAttribute", &lt.preference_set);
+  look_up(library, "cublasLtMatmulAlgoGetHeuristic", &lt.heuristics);
+  look_up(library, "cublasLtMatmulAlgoCheck", &lt.check);
+  look_up(library, "cublasLtMatmul", &lt.multiply);
+  return lt;
+}
+
+}  // namespace
+
+const CublasLt& cublas_lt() {
+  static const CublasLt loaded = load();
+  return loaded;
+}
+
+}  // namespace masksearch::cuda

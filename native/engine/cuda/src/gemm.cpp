@@ -1,0 +1,265 @@
+// Matrix products by cuBLASLt. It thinks in columns: row-major d = a b is its d' = b' a', so our b is
+// its first factor and ours, transposed or not, keeps its flag.
+#include "gemm.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
+#include <sstream>
+#include <stdexcept>
+
+#include "atomic_file.h"
+
+namespace masksearch::cuda {
+
+namespace {
+
+constexpr int kCandidates = 16;
+constexpr int kTrials = 3;
+
+void check(int status, const char* call) {
+  if (status != 0)
+    throw DeviceError(std::string("cuBLASLt: ") + call + " failed with status " +
+                      std::to_string(status));
+}
+
+// Largest power of two up to 256 that divides the address and the distance of rows.
+uint32_t alignment(const void* data, int64_t row_bytes) {
+  const uint64_t bits = reinterpret_cast<uintptr_t>(data) | uint64_t(row_bytes) | 256;
+  return uint32_t(bits & (~bits + 1));
+}
+
+int64_t bytes_of(Storage storage) { return storage == Storage::float32 ? 4 : 2; }
+
+std::string hex_of(const CublasLt::Algorithm& algorithm) {
+  std::ostringstream text;
+  for (const uint64_t word : algorithm.data) {
+    char digits[17];
+    std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(word));
+    text << digits;
+  }
+  return text.str();
+}
+
+bool parse_hex(const std::string& text, CublasLt::Algorithm* algorithm) {
+  if (text.size() != 128 || text.find_first_not_of("0123456789abcdef") != std::string::npos)
+    return false;
+  for (int i = 0; i < 8; i++) algorithm->data[i] = std::stoull(text.substr(i * 16, 16), nullptr, 16);
+  return true;
+}
+
+}  // namespace
+
+int64_t size_class(int64_t size) {
+  if (size <= 64) return size;
+  int64_t step = 8;
+  while (step * 16 < size) step *= 2;
+  return (size + step - 1) / step * step;
+}
+
+// cuBLASLt's description of a product.
+struct Gemm::Problem {
+  const CublasLt& lt;
+  CublasLt::Description description = nullptr;
+  CublasLt::Layout a = nullptr, b = nullptr, c = nullptr, d = nullptr;
+  CublasLt::Preference preference = nullptr;
+
+  Problem(const CublasLt& library, const Product& p, size_t workspace_bytes) : lt(library) {
+    check(lt.description_create(&description, CublasLt::compute_float32, CublasLt::float32),
+          "MatmulDescCreate");
+    const int32_t first = p.b.transposed ? CublasLt::transpose : CublasLt::no_transpose;
+    const int32_t second = p.a.transposed ? CublasLt::transpose : CublasLt::no_transpose;
+    set(CublasLt::transpose_a, first);
+    set(CublasLt::transpose_b, second);
+    if (p.bias != nullptr) {
+      set(CublasLt::epilogue, int32_t(CublasLt::epilogue_bias));
+      set(CublasLt::bias_pointer, p.bias);
+      set(CublasLt::bias_data_type, int32_t(CublasLt::bfloat16));
+    }
+    const int type = p.storage == Storage::float32 ? CublasLt::float32 : CublasLt::bfloat16;
+    a = p.b.transposed ? layout(CublasLt::bfloat16, p.k, p.n, p.b.row)
+                       : layout(CublasLt::bfloat16, p.n, p.k, p.b.row);
+    b = p.a.transposed ? layout(CublasLt::bfloat16, p.m, p.k, p.a.row)
+                       : layout(CublasLt::bfloat16, p.k, p.m, p.a.row);
+    c = layout(type, p.n, p.m, p.addend != nullptr ? p.addend_row : p.d_row);
+    d = layout(type, p.n, p.m, p.d_row);
+    check(lt.preference_create(&preference), "MatmulPreferenceCreate");
+    prefer(CublasLt::most_workspace_bytes, uint64_t(workspace_bytes));
+    const int64_t size = bytes_of(p.storage);
+    prefer(CublasLt::alignment_a, alignment(p.b.data, p.b.row * 2));
+    prefer(CublasLt::alignment_b, alignment(p.a.data, p.a.row * 2));
+    prefer(CublasLt::alignment_c,
+           p.addend != nullptr ? alignment(p.addend, p.addend_row * size)
+                               : alignment(p.d, p.d_row * size));
+    prefer(CublasLt::alignment_d, alignment(p.d, p.d_row * size));
+  }
+  ~Problem() {
+    if (preference != nullptr) lt.preference_destroy(preference);
+    for (const CublasLt::Layout each : {a, b, c, d})
+      if (each != nullptr) lt.layout_destroy(each);
+    if (description != nullptr) lt.description_destroy(description);
+  }
+  Problem(const Problem&) = delete;
+  Problem& operator=(const Problem&) = delete;
+
+ private:
+  template <class Value>
+  void set(int attribute, const Value& value) {
+    check(lt.description_set(description, attribute, &value, sizeof value),
+          "MatmulDescSetAttribute");
+  }
+  template <class Value>
+  void prefer(int attribute, const Value& value) {
+    check(lt.preference_set(preference, attribute, &value, sizeof value),
+          "MatmulPreferenceSetAttribute");
+  }
+  CublasLt::Layout layout(int type, int64_t rows, int64_t columns, int64_t ld) const {
+    CublasLt::Layout made = nullptr;
+    check(lt.layout_create(&made, type, uint64_t(rows), uint64_t(columns), ld),
+          "MatrixLayoutCreate");
+    return made;
+  }
+};
+
+namespace {
+
+void check_product(const Product& p) {
+  const auto require = [&](bool valid, const char* what) {
+    if (!valid)
+      throw std::invalid_argument(std::string("gemm: expected ") + what + ", received m " +
+                                  std::to_string(p.m) + ", n " + std::to_string(p.n) + ", k " +
+                                  std::to_string(p.k));
+  };
+  require(p.m > 0 && p.n > 0 && p.k > 0, "positive sizes");
+  require(p.a.row >= (p.a.transposed ? p.m : p.k), "rows of a that do not overlap");
+  require(p.b.row >= (p.b.transposed ? p.k : p.n), "rows of b that do not overlap");
+  require(p.d_row >= p.n, "rows of d that do not overlap");
+  require(p.addend == nullptr || p.addend_row >= p.n, "rows of the addend that do not overlap");
+  require(!p.addend_is_zero || (p.addend == p.d && p.d_row == p.n),
+          "addend_is_zero only for a contiguous d that is its own addend");
+}
+
+// What a choice depends on; alignments too, as some algorithms ask for sixteen bytes.
+std::string key_of(const Product& p) {
+  std::ostringstream key;
+  key << size_class(p.m) << 'x' << size_class(p.n) << 'x' << size_class(p.k)
+      << (p.a.transposed ? " T" : " N") << (p.b.transposed ? "T" : "N")
+      << (p.storage == Storage::float32 ? " f32" : " bf16") << (p.bias != nullptr ? " bias" : "")
+      << (p.addend == nullptr ? "" : p.addend == p.d ? " accumulate" : " addend") << ' '
+      << std::min(16u, alignment(p.a.data, p.a.row * 2)) << ','
+      << std::min(16u, alignment(p.b.data, p.b.row * 2)) << ','
+      << std::min(16u, alignment(p.d, p.d_row * bytes_of(p.storage)));
+  return key.str();
+}
+
+}  // namespace
+
+Gemm::Gemm(Stream& stream, void* workspace, size_t workspace_bytes, const std::string& device,
+           const GemmOptions& options)
+    : lt_(cublas_lt()),
+      stream_(stream),
+      workspace_(workspace),
+      workspace_bytes_(workspace_bytes),
+      options_(options) {
+  check(lt_.create(&handle_), "Create");
+  title_ = "# cuBLASLt " + std::to_string(lt_.version()) + ", " + device + ", workspace " +
+           std::to_string(workspace_bytes);
+  read_cache();
+}
+
+Gemm::~Gemm() {
+  if (handle_ != nullptr) lt_.destroy(handle_);
+}
+
+void Gemm::run(const Product& product) {
+  check_product(product);
+  const Problem problem(lt_, product, workspace_bytes_);
+  check(start(product, problem, choose(product, problem)), "Matmul");
+}
+
+int Gemm::start(const Product& p, const Problem& problem, const CublasLt::Algorithm& algorithm) {
+  const float one = 1, zero = 0;
+  const void* addend = p.addend != nullptr ? p.addend : p.d;
+  return lt_.multiply(handle_, problem.description, &one, p.b.data, problem.a, p.a.data, problem.b,
+                      p.addend != nullptr ? &one : &zero, addend, problem.c, p.d, problem.d,
+                      &algorithm, workspace_, workspace_bytes_, stream_.handle());
+}
+
+bool Gemm::still_fits(const Problem& problem, const CublasLt::Algorithm& algorithm) const {
+  CublasLt::Heuristic result{};
+  return lt_.check(handle_, problem.description, problem.a, problem.b, problem.c, problem.d,
+                   &algorithm, &result) == 0 &&
+         result.status == 0 && result.workspace_bytes <= workspace_bytes_;
+}
+
+CublasLt::Algorithm Gemm::choose(const Product& product, const Problem& problem) {
+  const std::string key = key_of(product);
+  const auto known = choices_.find(key);
+  // Sizes within a class may differ, so even a known choice is checked.
+  if (known != choices_.end() && still_fits(problem, known->second)) return known->second;
+  std::vector<CublasLt::Heuristic> candidates(kCandidates);
+  int found = 0;
+  check(lt_.heuristics(handle_, problem.description, problem.a, problem.b, problem.c, problem.d,
+                       problem.preference, kCandidates, candidates.data(), &found),
+        "MatmulAlgoGetHeuristic");
+  candidates.resize(size_t(found));
+  candidates.erase(std::remove_if(candidates.begin(), candidates.end(),
+                                  [](const CublasLt::Heuristic& h) { return h.status != 0; }),
+                   candidates.end());
+  if (candidates.empty())
+    throw DeviceError("cuBLASLt: expected an algorithm for " + key + ", received none");
+  const bool repeatable = product.addend != product.d || product.addend_is_zero;
+  if (!options_.tune || !repeatable || known != choices_.end()) return candidates[0].algorithm;
+  const CublasLt::Algorithm chosen = fastest(product, problem, candidates);
+  choices_[key] = chosen;
+  write_cache();
+  return chosen;
+}
+
+CublasLt::Algorithm Gemm::fastest(const Product& product, const Problem& problem,
+                                  const std::vector<CublasLt::Heuristic>& candidates) {
+  Stopwatch stopwatch;
+  double best_time = 0;
+  const CublasLt::Algorithm* best = nullptr;
+  for (const CublasLt::Heuristic& candidate : candidates) {
+    double time = 0;
+    bool works = start(product, problem, candidate.algorithm) == 0;  // warms up
+    for (int trial = 0; works && trial < kTrials; trial++) {
+      stopwatch.start(stream_);
+      works = start(product, problem, candidate.algorithm) == 0;
+      const double milliseconds = stopwatch.stop(stream_);
+      time = trial == 0 ? milliseconds : std::min(time, milliseconds);
+    }
+    if (works && (best == nullptr || time < best_time)) {
+      best = &candidate.algorithm;
+      best_time = time;
+    }
+  }
+  if (product.addend_is_zero)
+    stream_.clear(product.d, size_t(product.m * product.n * bytes_of(product.storage)));
+  return best == nullptr ? candidates[0].algorithm : *best;
+}
+
+// Lines of `key<tab>algorithm` under the title. A file of another title is replaced at the next
+// choice; a line that does not parse is left out.
+void Gemm::read_cache() {
+  if (options_.cache_file.empty()) return;
+  std::ifstream file(options_.cache_file);
+  std::string line;
+  if (!std::getline(file, line) || line != title_) return;
+  while (std::getline(file, line)) {
+    const size_t tab = line.find('\t');
+    CublasLt::Algorithm algorithm;
+    if (tab != std::string::npos && parse_hex(line.substr(tab + 1), &algorithm))
+      choices_[line.substr(0, tab)] = algorithm;
+  }
+}
+
+void Gemm::write_cache() const {
+  if (options_.cache_file.empty()) return;
+  std::string text = title_ + "\n";
+  for (const auto& [key, algorithm] : choices_) text += key + "\t" + hex_of(algorithm) + "\n";
+  write_file_atomically(options_.cache_file, text);
+}
+
+}  // namespace masksearch::cuda

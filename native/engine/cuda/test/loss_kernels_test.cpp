@@ -1,0 +1,145 @@
+// Loss-head and sampling kernels against the engine's CPU kernels and float64 sums.
+#include <cmath>
+
+#include "cuda_kernels.h"
+#include "device_array.h"
+#include "kernels.h"
+#include "sample_token.h"
+
+using namespace test;
+namespace cuda = masksearch::cuda;
+
+namespace {
+
+// one logit; below, at and past a block; odd; Qwen's vocabulary
+const int kVocabularies[] = {1, 31, 512, 513, 2049, 151936};
+
+struct Logits {
+  int rows, ld;
+  std::vector<float> values;
+  std::vector<int32_t> targets;
+};
+
+Logits make_logits(int V, int rows, uint32_t seed) {
+  Random random(seed);
+  Logits l{rows, (V + 7) / 8 * 8 + 8, {}, {}};
+  l.values = random.normals(size_t(rows) * l.ld, 4);
+  for (int i = 0; i < rows; i++) l.targets.push_back(random.below(V));
+  return l;
+}
+
+}  // namespace
+
+TEST("row_statistics: log-probabilities and entropies of rows") {
+  for (const int V : kVocabularies) {
+    const Logits l = make_logits(V, 3, uint32_t(V));
+    DeviceArray<float> logits(l.values), log_probs(size_t(l.rows));
+    DeviceArray<int32_t> targets(l.targets);
+    DeviceArray<cuda::RowStatistics> statistics(size_t(l.rows));
+    cuda::row_statistics(stream(), l.rows, V, logits.data(), l.ld, targets.data(),
+                         statistics.data(), log_probs.data());
+    std::vector<double> expected, entropies;
+    for (int i = 0; i < l.rows; i++) {
+      const float* x = l.values.data() + size_t(i) * l.ld;
+      double sum = 0, weighted = 0, largest = -INFINITY;
+      for (int j = 0; j < V; j++) largest = std::max(largest, double(x[j]));
+      for (int j = 0; j < V; j++) sum += std::exp(x[j] - largest);
+      for (int j = 0; j < V; j++) weighted += (x[j] - largest) * std::exp(x[j] - largest) / sum;
+      expected.push_back(x[l.targets[i]] - largest - std::log(sum));
+      entropies.push_back(std::log(sum) - weighted);
+    }
+    // exponentials are off by some units of 1.2e-7, sums of V of them by little more
+    CHECK_WITHIN("log-probs of V " + std::to_string(V), log_probs.read(), expected, 1e-5, 1e-6);
+    std::vector<float> got;
+    for (const auto& s : statistics.read()) got.push_back(s.entropy);
+    CHECK_WITHIN("entropies of V " + std::to_string(V), got, entropies, 2e-5, 2e-6);
+  }
+}
+
+TEST("row_statistics: infinite and NaN logits") {
+  const float inf = INFINITY;
+  DeviceArray<float> logits({0, -inf, 1, 0, /**/ -inf, -inf, -inf, 0, /**/ 0, NAN, 1, 0});
+  DeviceArray<float> log_probs(size_t(3));
+  DeviceArray<int32_t> targets({1, 0, 0});
+  DeviceArray<cuda::RowStatistics> statistics(size_t(3));
+  cuda::row_statistics(stream(), 3, 3, logits.data(), 4, targets.data(), statistics.data(),
+                       log_probs.data());
+  const std::vector<float> got = log_probs.read();
+  CHECK(got[0] == -inf);
+  CHECK(std::isnan(got[1]) && std::isnan(got[2]));
+  CHECK(std::fabs(statistics.read()[0].entropy - 0.582203f) < 1e-5f);
+}
+
+TEST("row_gradient: written over the logits as bfloat16") {
+  for (const int V : kVocabularies) {
+    const Logits l = make_logits(V, 3, uint32_t(V + 1));
+    const std::vector<float> by_log_prob = {-0.5f, 0.25f, 0}, by_entropy = {0, -0.01f, 0.02f};
+    DeviceArray<float> logits(l.values), log_probs(size_t(l.rows)), g(by_log_prob), h(by_entropy);
+    DeviceArray<int32_t> targets(l.targets);
+    DeviceArray<cuda::RowStatistics> statistics(size_t(l.rows));
+    cuda::row_statistics(stream(), l.rows, V, logits.data(), l.ld, targets.data(),
+                         statistics.data(), log_probs.data());
+    cuda::row_gradient(stream(), l.rows, V, logits.data(), l.ld, targets.data(),
+                       statistics.data(), g.data(), h.data());
+    const std::vector<float> raw = logits.read();
+    for (int i = 0; i < l.rows; i++) {
+      std::vector<float> expected(l.values.begin() + size_t(i) * l.ld,
+                                  l.values.begin() + size_t(i) * l.ld + V);
+      const auto& kernels = masksearch::default_kernels();
+      const masksearch::RowStatistics s = kernels.row_statistics(V, expected.data());
+      kernels.row_gradient(V, expected.data(), s, l.targets[i], by_log_prob[i], by_entropy[i]);
+      std::vector<bfloat16> row(static_cast<size_t>(V));
+      std::memcpy(row.data(), raw.data() + size_t(i) * l.ld, size_t(V) * 2);
+      CHECK_WITHIN("gradient of V " + std::to_string(V), widened(row), expected, 1e-7,
+                   kBf16 + 1e-4);
+    }
+  }
+}
+
+TEST("sample: the token that sample_token draws, and its log-probability") {
+  for (const int V : kVocabularies) {
+    const int rows = 9;
+    const Logits l = make_logits(V, rows, uint32_t(V + 2));
+    std::vector<float> temperature;
+    std::vector<double> uniforms;
+    for (int i = 0; i < rows; i++) {
+      temperature.push_back(i % 3 == 0 ? 1.0f : i % 3 == 1 ? 0.5f : 0.0f);
+      uniforms.push_back(i == 3 ? 0.0 : i == 6 ? 1 - 1e-16 : 0.1 * i);
+    }
+    DeviceArray<float> logits(l.values), t(temperature), log_probs{size_t(rows)};
+    DeviceArray<double> u(uniforms);
+    DeviceArray<int32_t> tokens{size_t(rows)};
+    cuda::sample(stream(), rows, V, logits.data(), l.ld, t.data(), u.data(), tokens.data(),
+                 log_probs.data());
+    const auto got = tokens.read();
+    const auto got_log_probs = log_probs.read();
+    for (int i = 0; i < rows; i++) {
+      std::vector<float> row(l.values.begin() + size_t(i) * l.ld,
+                             l.values.begin() + size_t(i) * l.ld + V);
+      std::vector<float> scratch(static_cast<size_t>(V));
+      const masksearch::SampledToken expected = masksearch::sample_token(
+          masksearch::default_kernels(), V, row.data(), temperature[i], uniforms[i],
+          scratch.data());
+      CHECK(got[i] == expected.token);
+      CHECK_NEAR("log-prob", &got_log_probs[i], &expected.log_prob, 1, 1.0, 2e-5);
+    }
+  }
+}
+
+TEST("sample: ties go to the lowest id, zero weights are never drawn, NaN gives no token") {
+  const float inf = INFINITY;
+  std::vector<float> logits(size_t(5) * 3000, -inf);
+  for (int j = 0; j < 3000; j++) logits[j] = 1;            // row 0: ties
+  logits[1 * 3000 + 17] = 0;                               // row 1: one possible token
+  logits[2 * 3000 + 17] = 0;                               // row 2: the same, at the edge
+  for (int j = 0; j < 3000; j++) logits[size_t(3) * 3000 + j] = 0;
+  logits[3 * 3000 + 2999] = NAN;                           // row 3
+  logits[4 * 3000 + 5] = inf;                              // row 4
+  DeviceArray<float> gl(logits), t({0, 1, 1, 1, 1}), log_probs{size_t(5)};
+  DeviceArray<double> u({0.5, 0.0, 1 - 1e-16, 0.5, 0.5});
+  DeviceArray<int32_t> tokens{size_t(5)};
+  cuda::sample(stream(), 5, 3000, gl.data(), 3000, t.data(), u.data(), tokens.data(),
+               log_probs.data());
+  CHECK((tokens.read() == std::vector<int32_t>{0, 17, 17, -1, -1}));
+  CHECK(log_probs.read()[1] == 0);
+}
