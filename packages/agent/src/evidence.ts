@@ -1,6 +1,7 @@
 // Does a text really say it? Phrases as whole words, and names together with what ties them to the question.
 import type { Gold } from '@masksearch/core';
-import { neutralise, unwrapInformation } from './observation.ts';
+import { neutralise } from './neutralise.ts';
+import { unwrapInformation } from './observation.ts';
 import { sentencesOf } from './sentences.ts';
 
 /**

@@ -5,6 +5,7 @@ export * from './evidence.ts';
 export * from './fill-alignment.ts';
 export * from './judge.ts';
 export * from './multi-query.ts';
+export * from './neutralise.ts';
 export * from './observation.ts';
 export * from './oracle-player.ts';
 export * from './oracle-teacher.ts';

@@ -1,26 +1,19 @@
 // What the policy reads of a search: retrieved text made harmless, one document per line, inside one tag.
 import type { SearchResult } from '@masksearch/core';
+import { neutralise } from './neutralise.ts';
 import { TAGS } from './protocol.ts';
 
 /** Shown when a search returns nothing. */
 export const NO_RESULTS = 'no results';
 
-/**
- * Retrieved text that can neither open nor close a tag of the protocol, nor spell a chat template's special token:
- * angle brackets become ‹ and ›. White space, line breaks included, becomes single spaces.
- */
-export function neutralise(text: string): string {
-  return text
-    .toWellFormed()
-    .replaceAll('<', '‹')
-    .replaceAll('>', '›')
-    .replace(/[\s\p{Cc}]+/gu, ' ')
-    .trim();
-}
+/** Characters of a title and of a text that are looked at; what follows could never fit a context. */
+const TITLE_CHARACTERS = 300;
+const TEXT_CHARACTERS = 20_000;
 
-/** One line per result: ` Title: text`. */
+/** One line per result: ` Title: text`, neutralised and cut to a length that is cheap to work with. */
 export function renderDocument({ title, text }: Pick<SearchResult, 'title' | 'text'>): string {
-  const [safeTitle, safeText] = [neutralise(title), neutralise(text)];
+  const safeTitle = neutralise(title.slice(0, TITLE_CHARACTERS));
+  const safeText = neutralise(text.slice(0, TEXT_CHARACTERS));
   return safeTitle === '' ? ` ${safeText}` : ` ${safeTitle}: ${safeText}`;
 }
 

@@ -4,7 +4,7 @@ import type { ChatModel } from '@masksearch/chat';
 import { answerRenderer } from '../answer-form.ts';
 import type { EpisodeConfig } from '../episode-config.ts';
 import { joinQueries } from '../multi-query.ts';
-import { neutralise } from '../observation.ts';
+import { neutralise } from '../neutralise.ts';
 import type { PlayedTurn, Player, TurnRequest } from '../player.ts';
 import type { ProtocolCodec } from '../protocol-codec.ts';
 import { isJoinable, renderAnswerTurn, renderSearchTurn } from '../protocol.ts';
