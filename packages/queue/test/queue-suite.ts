@@ -17,7 +17,7 @@ export function queueSuite(
   open: (queue: string, leaseMs?: number) => Promise<WorkQueue>,
   suite: { readonly before?: () => Promise<void>; readonly after?: () => Promise<void> } = {},
 ): void {
-  describe(name, () => {
+  describe(`contract of ${name}`, () => {
     beforeAll(async () => suite.before?.());
     afterAll(async () => suite.after?.());
 
