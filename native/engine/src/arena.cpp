@@ -1,18 +1,30 @@
 // Memory that is reused between calls.
 #include "arena.h"
 
-#include <cstring>
+#include <cstdint>
+#include <cstdlib>
 #include <new>
 #include <utility>
 
 namespace masksearch {
 
 namespace {
-constexpr std::align_val_t kAlignment{64};
+constexpr size_t kAlignment = 64;
 constexpr size_t kSlack = 64;  // floats past the end that a kernel may read
 
+// Zeroed memory by calloc, which takes large pieces from the system as pages that cost nothing
+// before they are written to. What calloc returned lies in the word before the aligned address.
+float* allocate_zeroed(size_t bytes) {
+  void* block = std::calloc(1, bytes + kAlignment + sizeof(void*));
+  if (block == nullptr) throw std::bad_alloc();
+  const uintptr_t first = reinterpret_cast<uintptr_t>(block) + sizeof(void*);
+  const uintptr_t aligned = (first + kAlignment - 1) / kAlignment * kAlignment;
+  reinterpret_cast<void**>(aligned)[-1] = block;
+  return reinterpret_cast<float*>(aligned);
+}
+
 void release(float* data) {
-  if (data != nullptr) ::operator delete(data, kAlignment);
+  if (data != nullptr) std::free(reinterpret_cast<void**>(data)[-1]);
 }
 }  // namespace
 
@@ -32,8 +44,7 @@ float* Buffer::reserve(size_t count) {
   const size_t bytes = (count + kSlack) * sizeof(float);
   release(std::exchange(data_, nullptr));
   size_ = 0;
-  data_ = static_cast<float*>(::operator new(bytes, kAlignment));
-  std::memset(data_, 0, bytes);
+  data_ = allocate_zeroed(bytes);
   size_ = count;
   return data_;
 }

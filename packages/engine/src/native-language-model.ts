@@ -7,6 +7,8 @@ import {
   checkDecoderConfig,
   checkSamplerOptions,
   checkTokenLoss,
+  checkedSource,
+  PIECE_FLOATS,
   initializeWeights,
   orderTensors,
   parameterSpecs,
@@ -16,12 +18,14 @@ import {
   type DecoderConfig,
   type LanguageModel,
   type ModelState,
+  type ModelWeights,
   type NamedTensor,
   type PackedBatch,
   type Sampler,
   type SamplerOptions,
   type TokenLoss,
   type TokenScores,
+  type WeightSource,
 } from '@masksearch/model';
 import {
   callNative,
@@ -37,7 +41,7 @@ import { NativeSampler } from './native-sampler.ts';
 export interface NativeModelOptions {
   readonly config: DecoderConfig;
   /** Starting weights; without them `initializeWeights(config, seed)`. */
-  readonly weights?: readonly NamedTensor[];
+  readonly weights?: ModelWeights;
   /** Seed of random starting weights; default 0. */
   readonly seed?: number;
   /** Threads of the engine; results do not depend on it. Default: the cores available. */
@@ -57,14 +61,14 @@ export async function createNativeModel(options: NativeModelOptions): Promise<Na
     throw new InputError(`createNativeModel: expected threads in 1..1024, received ${threads}.`);
   }
   const binding = loadBinding();
-  const weights = orderTensors(
+  const weights = checkedSource(
     config,
     options.weights ?? initializeWeights(config, seed),
     'createNativeModel',
   );
   const created = await callNative('createNativeModel', () => binding.createModel(config, threads));
   const model = new NativeLanguageModel(config, binding, created);
-  await model.writeWeights(weights);
+  await model.loadWeights(weights);
   return model;
 }
 
@@ -142,6 +146,21 @@ export class NativeLanguageModel implements LanguageModel {
     return this.#read('weights');
   }
 
+  async *weightPieces(name: string): AsyncGenerator<Float32Array> {
+    this.#checkLive('weights');
+    const parameter = this.#parameters.find((candidate) => candidate.name === name);
+    if (parameter === undefined) {
+      throw new InputError(`weightPieces: expected a parameter of this model, received ${name}.`);
+    }
+    const { offset, count } = parameter;
+    for (let first = 0; first < count; first += PIECE_FLOATS) {
+      const length = Math.min(PIECE_FLOATS, count - first);
+      yield await callNative('weights', () =>
+        this.#binding.readArena(this.#handle, 'weights', offset + first, length),
+      );
+    }
+  }
+
   gradients(): Promise<NamedTensor[]> {
     return this.#read('gradients');
   }
@@ -187,6 +206,21 @@ export class NativeLanguageModel implements LanguageModel {
     // Tells the engine that its caches are stale.
     await callNative('weights', () => this.#binding.setVersion(this.#handle, this.#version));
     await written;
+  }
+
+  /** As `writeWeights`, piece by piece straight into place: beside the weights only a piece is in memory. */
+  async loadWeights(weights: WeightSource): Promise<void> {
+    this.#epoch++;
+    for (const { name, offset } of this.#parameters) {
+      let at = offset;
+      for (const piece of weights.pieces(name)) {
+        await callNative('weights', () =>
+          this.#binding.writeArena(this.#handle, 'weights', at, piece),
+        );
+        at += piece.length;
+      }
+    }
+    await callNative('weights', () => this.#binding.setVersion(this.#handle, this.#version));
   }
 
   /** Ends turns as cancelled, waits for other pending calls and frees all memory. */

@@ -71,6 +71,18 @@ const harmless = new Set([
   'use_cache',
 ]);
 
+/** Of those, what stays true of a model after training and is worth carrying to its new folder. */
+const carried = ['bos_token_id', 'eos_token_id', 'pad_token_id'] as const;
+
+/** Keys of a config.json that say nothing about shapes and belong to the model wherever it goes. */
+export function carriedKeys(json: unknown): Record<string, unknown> {
+  if (typeof json !== 'object' || json === null) return {};
+  const source = json as Json;
+  return Object.fromEntries(
+    carried.filter((key) => Object.hasOwn(source, key)).map((key) => [key, source[key]]),
+  );
+}
+
 /** Keys that `parseDecoderConfig` reads. */
 const known = new Set([
   'architectures',

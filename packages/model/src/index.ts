@@ -1,6 +1,7 @@
 export * from './check-arguments.ts';
 export * from './decoder-config.ts';
 export * from './draw-token.ts';
+export { type StoredDtype } from './float16.ts';
 export * from './hugging-face-config.ts';
 export * from './initialize-induction.ts';
 export * from './initialize-weights.ts';
@@ -9,7 +10,9 @@ export * from './model-folder.ts';
 export * from './parameters.ts';
 export * from './rotary-frequencies.ts';
 export * from './safetensors.ts';
+export * from './safetensors-file.ts';
 export * from './serial-queue.ts';
 export * from './tfjs/register-gradients.ts';
 export * from './tfjs/tfjs-language-model.ts';
 export * from './token-loss.ts';
+export * from './weight-source.ts';

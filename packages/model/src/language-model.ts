@@ -129,6 +129,11 @@ export interface LanguageModel {
 
   /** Weights by Hugging Face name, copies. */
   weights(): Promise<NamedTensor[]>;
+  /**
+   * One of those weights in pieces, copies, in order: what saving a large model needs, as `weights`
+   * holds all of them at once. Absent where the weights are small or far away.
+   */
+  weightPieces?(name: string): AsyncIterable<Float32Array>;
   /** Accumulated gradients by the same names, copies. */
   gradients(): Promise<NamedTensor[]>;
   /** Weights plus optimizer moments and step count: what exact resumption needs. */

@@ -8,8 +8,9 @@ import { fromBfloat16, toBfloat16 } from './float16.ts';
 import { initializeWeights } from './initialize-weights.ts';
 import type { NamedTensor } from './language-model.ts';
 import { loadModelFolder, saveModelFolder } from './model-folder.ts';
-import { HEAD } from './parameters.ts';
+import { HEAD, parameterCount } from './parameters.ts';
 import { writeSafetensors } from './safetensors.ts';
+import { sourceOf } from './weight-source.ts';
 
 const { config } = baseShape;
 const weights = initializeWeights(config, 1);
@@ -68,6 +69,83 @@ describe('model folders', () => {
     expectSameTensors(loadModelFolder(folder).weights, weights);
     writeFileSync(index, JSON.stringify({ weight_map: { a: '../elsewhere.safetensors' } }));
     expect(() => loadModelFolder(folder)).toThrow('files of this folder');
+  });
+
+  test('writes shards with an index, each within the limit or one tensor, and reads them back', async () => {
+    await saveModelFolder(folder, model, { maxShardBytes: 3000 });
+    const index = JSON.parse(
+      readFileSync(join(folder, 'model.safetensors.index.json'), 'utf8'),
+    ) as {
+      metadata: { total_size: number };
+      weight_map: Record<string, string>;
+    };
+    const files = readdirSync(folder).filter((name) => name.endsWith('.safetensors'));
+    expect(files.length).toBeGreaterThan(2);
+    expect(new Set(Object.values(index.weight_map))).toEqual(new Set(files));
+    expect(files[0]).toBe(`model-00001-of-${String(files.length).padStart(5, '0')}.safetensors`);
+    expect(index.metadata.total_size).toBe(4 * parameterCount(config));
+    expectSameTensors(loadModelFolder(folder).weights, weights);
+  });
+
+  test('refuses shards that contradict their index', async () => {
+    await saveModelFolder(folder, model, { maxShardBytes: 3000 });
+    const path = join(folder, 'model.safetensors.index.json');
+    const index = JSON.parse(readFileSync(path, 'utf8')) as { weight_map: Record<string, string> };
+    const [name = '', file = ''] = Object.entries(index.weight_map)[1] ?? [];
+    const last = Object.values(index.weight_map).at(-1) ?? '';
+    const change = (map: Record<string, string>): void =>
+      writeFileSync(path, JSON.stringify({ weight_map: { ...index.weight_map, ...map } }));
+    change({ [name]: last });
+    expect(() => loadModelFolder(folder)).toThrow('only tensors that model.safetensors.index.json');
+    change({ 'model.extra': file });
+    expect(() => loadModelFolder(folder)).toThrow('expected tensor model.extra');
+    change({ [name]: 'model-9.safetensors' });
+    expect(() => loadModelFolder(folder)).toThrow('expected');
+  });
+
+  test('carries tokenizer files and token ids over from the folder a model came from', async () => {
+    await saveModelFolder(folder, model, { tokenizerJson: '{"a":1}' });
+    const configPath = join(folder, 'config.json');
+    const json = JSON.parse(readFileSync(configPath, 'utf8')) as object;
+    const added = { eos_token_id: [7, 8], bos_token_id: 7, torch_dtype: 'float16' };
+    writeFileSync(configPath, JSON.stringify({ ...json, ...added }));
+    writeFileSync(join(folder, 'tokenizer_config.json'), '{"chat_template":"x"}');
+    const copy = join(folder, '..', 'copy');
+    await saveModelFolder(copy, model, { from: folder, dtype: 'BF16' });
+    expect(readFileSync(join(copy, 'tokenizer_config.json'), 'utf8')).toContain('chat_template');
+    expect(loadModelFolder(copy).tokenizerJson).toBe('{"a":1}');
+    const written: unknown = JSON.parse(readFileSync(join(copy, 'config.json'), 'utf8'));
+    expect(written).toMatchObject({
+      eos_token_id: [7, 8],
+      bos_token_id: 7,
+      torch_dtype: 'bfloat16',
+      dtype: 'bfloat16',
+    });
+  });
+
+  test('a model that hands out pieces is saved from them alone', async () => {
+    const pieces = {
+      config,
+      weights: () => Promise.reject(new Error('all at once')),
+      async *weightPieces(name: string) {
+        yield* sourceOf(weights).pieces(name);
+      },
+    };
+    await saveModelFolder(folder, pieces);
+    expectSameTensors(loadModelFolder(folder).weights, weights);
+    const short = { ...pieces, async *weightPieces() {} };
+    await expect(saveModelFolder(join(folder, '..', 'short'), short)).rejects.toThrow('received 0');
+  });
+
+  test('tables of rotary frequencies in old checkpoints are ignored', async () => {
+    await saveModelFolder(folder, model);
+    const table = {
+      name: 'model.layers.0.self_attn.rotary_emb.inv_freq',
+      shape: [4],
+      data: new Float32Array(4),
+    };
+    writeSafetensors(join(folder, 'model.safetensors'), [...weights, table]);
+    expectSameTensors(loadModelFolder(folder).weights, weights);
   });
 
   test('names what is wrong with a folder', async () => {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { MaskSearchError } from '@masksearch/core';
 import { describe, expect, test } from 'vitest';
-import { fromBfloat16, fromFloat16, toBfloat16 } from './float16.ts';
+import { fromBfloat16, fromFloat16, narrow, toBfloat16, toFloat16, widen } from './float16.ts';
 import { formatSafetensors, parseSafetensors, readSafetensors } from './safetensors.ts';
 
 const tensors = [
@@ -40,6 +40,8 @@ describe('safetensors', () => {
     writeFileSync(path, bytes);
     expect(readSafetensors(path)).toEqual(parseSafetensors(bytes, path));
     expect(() => readSafetensors(`${path}.absent`)).toThrow('expected a safetensors file');
+    writeFileSync(path, bytes.subarray(0, bytes.length - 1));
+    expect(() => readSafetensors(path)).toThrow('within 0..');
   });
 
   test('rounds to bfloat16 to nearest, ties to even', () => {
@@ -66,6 +68,35 @@ describe('safetensors', () => {
       Infinity,
     ]);
     expect(fromFloat16(0x7e00)).toBeNaN();
+  });
+
+  test('every float16 survives widening and rounding, and values between two go to the nearer', () => {
+    for (let half = 0; half < 65_536; half++) {
+      const value = fromFloat16(half);
+      if (Number.isNaN(value)) expect(toFloat16(value) & 0x7c00).toBe(0x7c00);
+      else expect(toFloat16(value)).toBe(half);
+      if (half % 0x8000 >= 0x7bff) continue; // no finite neighbour above
+      const [below, above] = [Math.abs(value), Math.abs(fromFloat16(half + 1))];
+      const middle = (below + above) / 2;
+      const sign = half & 0x8000 ? -1 : 1;
+      expect(toFloat16(sign * middle)).toBe(half % 2 === 0 ? half : half + 1);
+      expect(toFloat16(sign * (middle - (above - below) / 64))).toBe(half);
+      expect(toFloat16(sign * (middle + (above - below) / 64))).toBe(half + 1);
+    }
+    expect([65519.99, 65520, -1e9, 1e-9].map(toFloat16)).toEqual([0x7bff, 0x7c00, 0xfc00, 0]);
+  });
+
+  test('in bulk as one by one', () => {
+    const values = Float32Array.of(1, -2.5, 1e-30, 7e4, -1e-6, Infinity, -0, 3.14159, 1 + 2 ** -8);
+    for (const [dtype, to, from] of [
+      ['F16', toFloat16, fromFloat16],
+      ['BF16', toBfloat16, fromBfloat16],
+    ] as const) {
+      const bytes = narrow(dtype, values);
+      expect([...new Uint16Array(bytes.buffer)]).toEqual([...values].map(to));
+      expect([...widen(dtype, bytes)]).toEqual([...values].map((value) => from(to(value))));
+    }
+    expect(narrow('BF16', Float32Array.of(NaN))).toEqual(Uint8Array.of(0xc0, 0x7f));
   });
 
   test.each<[string, Uint8Array, string]>([

@@ -5,10 +5,10 @@ import { ConfigError } from '@masksearch/core';
 import {
   createTfjsModel,
   initializeInduction,
-  loadModelFolder,
+  openModelFolder,
   type DecoderConfig,
   type LanguageModel,
-  type NamedTensor,
+  type ModelWeights,
 } from '@masksearch/model';
 import { parseTokenizer, type Tokenizer } from '@masksearch/tokenizer';
 import type { RunConfig } from '../config/run-config.ts';
@@ -51,18 +51,22 @@ export async function openModel(
       : { weights: initializeInduction(decoder, run.seed) };
     return createModel(config, { config: decoder, ...start });
   }
-  const { config: decoder, weights } = loadModelFolder(folder);
-  if (decoder.vocabularySize < tokenizer.vocabularySize) {
-    throw new ConfigError(
-      `${folder}: expected at least ${tokenizer.vocabularySize} token embeddings for this run's tokenizer, received ${decoder.vocabularySize}.`,
-    );
+  const { config: decoder, weights, close } = openModelFolder(folder);
+  try {
+    if (decoder.vocabularySize < tokenizer.vocabularySize) {
+      throw new ConfigError(
+        `${folder}: expected at least ${tokenizer.vocabularySize} token embeddings for this run's tokenizer, received ${decoder.vocabularySize}.`,
+      );
+    }
+    return await createModel(config, { config: decoder, weights });
+  } finally {
+    close();
   }
-  return createModel(config, { config: decoder, weights });
 }
 
 interface Start {
   readonly config: DecoderConfig;
-  readonly weights?: readonly NamedTensor[];
+  readonly weights?: ModelWeights;
   readonly seed?: number;
 }
 

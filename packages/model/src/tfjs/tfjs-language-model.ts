@@ -20,6 +20,7 @@ import type {
 } from '../language-model.ts';
 import { orderTensors, parameterSpecs, type ParameterSpec } from '../parameters.ts';
 import { SerialQueue } from '../serial-queue.ts';
+import { checkedTensors, type ModelWeights } from '../weight-source.ts';
 import { adamWUpdate, clipFactor, globalNorm, type AdamWTensors } from './adamw.ts';
 import { activateBackend, startBackend } from './backend.ts';
 import { decode, vocabularyLogProbs, type Weights } from './decoder.ts';
@@ -30,7 +31,7 @@ import { TfjsSampler } from './tfjs-sampler.ts';
 export interface TfjsModelOptions {
   readonly config: DecoderConfig;
   /** Starting weights; without them `initializeWeights(config, seed)`. */
-  readonly weights?: readonly NamedTensor[];
+  readonly weights?: ModelWeights;
   /** Seed of random starting weights; default 0. */
   readonly seed?: number;
   /**
@@ -49,7 +50,7 @@ export interface TfjsModelOptions {
 export async function createTfjsModel(options: TfjsModelOptions): Promise<TfjsLanguageModel> {
   const { config, backend = 'cpu', seed = 0 } = options;
   checkDecoderConfig(config, 'createTfjsModel');
-  const weights = orderTensors(
+  const weights = checkedTensors(
     config,
     options.weights ?? initializeWeights(config, seed),
     'createTfjsModel',
