@@ -1,5 +1,8 @@
 export * from './answer-form.ts';
 export * from './concurrent-map.ts';
+export * from './chat-codec.ts';
+export * from './chat-prompt.ts';
+export * from './episode-codec.ts';
 export * from './episode-config.ts';
 export * from './evidence.ts';
 export * from './fill-alignment.ts';
@@ -20,6 +23,7 @@ export * from './sentences.ts';
 export * from './teacher-plan.ts';
 export * from './teacher-thoughts.ts';
 export * from './to-sample.ts';
+export * from './tool-format.ts';
 export * from './trajectory-example.ts';
 export * from './trajectory.ts';
 export * from './transcript.ts';

@@ -3,14 +3,14 @@
 import type { Gold, Task } from '@masksearch/core';
 import { findEvidence, occursIn } from './evidence.ts';
 import type { PlayedTurn, Player, TurnRequest } from './player.ts';
-import type { ProtocolCodec } from './protocol-codec.ts';
+import type { EpisodeCodec } from './episode-codec.ts';
 import { isJoinable, joinSlots, renderAnswerTurn, renderSearchTurn } from './protocol.ts';
 import { planOf, type PlanStep } from './teacher-plan.ts';
 import { THOUGHTS, UNKNOWN_ANSWER } from './teacher-thoughts.ts';
 
 export class OraclePlayer implements Player {
   readonly #task: Task;
-  readonly #codec: ProtocolCodec;
+  readonly #codec: EpisodeCodec;
   readonly #render: (findings: readonly string[]) => string;
   readonly #plan: readonly PlanStep[];
   readonly #findings: string[] = [];
@@ -22,7 +22,7 @@ export class OraclePlayer implements Player {
   /** @param render Writes the answer from its slots. */
   constructor(
     task: Task,
-    codec: ProtocolCodec,
+    codec: EpisodeCodec,
     render: (slots: readonly string[]) => string = joinSlots,
   ) {
     this.#task = task;

@@ -4,6 +4,7 @@ import type { SearchTool } from '@masksearch/search';
 import type { Tokenizer } from '@masksearch/tokenizer';
 import { answerRenderer } from './answer-form.ts';
 import { concurrentMap } from './concurrent-map.ts';
+import type { EpisodeCodec } from './episode-codec.ts';
 import type { EpisodeConfig } from './episode-config.ts';
 import { judge } from './judge.ts';
 import { OraclePlayer } from './oracle-player.ts';
@@ -13,6 +14,8 @@ import { toTrajectory } from './trajectory.ts';
 
 export interface TeacherEnvironment {
   readonly tokenizer: Tokenizer;
+  /** How students will be talked to; default the plain protocol. */
+  readonly codec?: EpisodeCodec | undefined;
   readonly search: SearchTool;
   /** The limits under which students will play: a trajectory that breaks one is rejected. */
   readonly config: EpisodeConfig;
@@ -26,7 +29,7 @@ export interface TeacherEnvironment {
  */
 export async function teach(task: Task, environment: TeacherEnvironment): Promise<Trajectory> {
   const { config, search, signal } = environment;
-  const codec = new ProtocolCodec(environment.tokenizer);
+  const codec = environment.codec ?? new ProtocolCodec(environment.tokenizer);
   const render = answerRenderer(task, config);
   const oracle = new OraclePlayer(task, codec, render);
   const episode = await playEpisode({

@@ -16,7 +16,7 @@ import type { EpisodeConfig } from './episode-config.ts';
 import { alignFilled } from './fill-alignment.ts';
 import { searchInterleaved } from './multi-query.ts';
 import type { Player } from './player.ts';
-import type { ProtocolCodec } from './protocol-codec.ts';
+import type { EpisodeCodec } from './episode-codec.ts';
 import { splitSlots } from './protocol.ts';
 import { Transcript } from './transcript.ts';
 
@@ -31,7 +31,7 @@ export interface PlayOptions {
   readonly task: Task;
   readonly sampleIndex: number;
   readonly policyVersion: number;
-  readonly codec: ProtocolCodec;
+  readonly codec: EpisodeCodec;
   readonly search: SearchTool;
   readonly config: EpisodeConfig;
   readonly signal?: AbortSignal | undefined;
@@ -59,7 +59,7 @@ export async function playEpisode(options: PlayOptions): Promise<Episode> {
     );
   }
   const transcript = new Transcript();
-  transcript.append('user', prompt.text, prompt.ids);
+  transcript.appendPrompt(prompt);
   const searches: SearchCall[] = [];
   const limit = new EpisodeLimit(config.episodeTimeoutMs, options.signal);
   const player = options.open(prompt.ids);

@@ -2,6 +2,7 @@
 import { InputError, type SearchResult, type Task } from '@masksearch/core';
 import { encodeMarked, type Tokenizer } from '@masksearch/tokenizer';
 import type { StopSequence } from '@masksearch/model';
+import type { EncodedPrompt, EncodedText, EpisodeCodec } from './episode-codec.ts';
 import { fitDocuments, renderDocument, unwrapInformation, wrapInformation } from './observation.ts';
 import {
   ALL_TAGS,
@@ -14,40 +15,32 @@ import {
   type Action,
 } from './protocol.ts';
 
-/** A stretch of text with its tokens. */
-export interface EncodedText {
-  readonly text: string;
-  readonly ids: Int32Array;
-}
-
-/** Encodes prompts, turns and tool output of the protocol for one tokenizer, and reads turns back. */
-export class ProtocolCodec {
+/**
+ * The protocol as it is, without a chat template. Tags are special tokens where the tokenizer has them, be it all, some
+ * (Qwen3 has `<think>`) or none.
+ */
+export class ProtocolCodec implements EpisodeCodec {
   /** Token sequences that end a turn. */
   readonly stop: readonly StopSequence[];
   readonly #tokenizer: Tokenizer;
-  readonly #specialTags: ReadonlySet<number>;
+  readonly #specialTags: readonly string[];
   readonly #open: Int32Array;
   readonly #close: Int32Array;
 
-  constructor(tokenizer: Tokenizer) {
+  /** @param moreStops Token sequences that end a turn besides the tags. */
+  constructor(tokenizer: Tokenizer, moreStops: readonly StopSequence[] = []) {
     this.#tokenizer = tokenizer;
-    const special = ALL_TAGS.filter((tag) => tokenizer.specialTokens.includes(tag));
-    if (special.length !== 0 && special.length !== ALL_TAGS.length) {
-      const missing = ALL_TAGS.filter((tag) => !special.includes(tag));
-      throw new InputError(
-        `ProtocolCodec: expected a tokenizer with all protocol tags as special tokens or none, received one without ${missing.join(' ')}.`,
-      );
-    }
-    this.#specialTags = new Set(special.map((tag) => tokenizer.specialId(tag)));
+    this.#specialTags = ALL_TAGS.filter((tag) => tokenizer.specialTokens.includes(tag));
     this.#open = encodeMarked(tokenizer, TAGS.information.open, ALL_TAGS);
     this.#close = encodeMarked(tokenizer, TAGS.information.close, ALL_TAGS);
-    this.stop = stopSequences(tokenizer);
+    this.stop = [...stopSequences(tokenizer), ...moreStops];
   }
 
   /** The user's segment. */
-  prompt(task: Task): EncodedText {
+  prompt(task: Task): EncodedPrompt {
     const text = renderPrompt(task);
-    return { text, ids: this.encodePrompt(text) };
+    const ids = this.encodePrompt(text);
+    return { text, ids, parts: [{ author: 'user', ids }] };
   }
 
   /** `[mask]` is the special token where the tokenizer has one; tags in a prompt are ordinary characters. */
@@ -93,17 +86,13 @@ export class ProtocolCodec {
   }
 
   /**
-   * Reads a turn as sampled. A tag counts only if it is written the way this tokenizer writes tags: where there are
-   * special tokens, spelling one out in ordinary characters makes the turn invalid.
+   * Reads a turn as sampled. A tag counts only if it is written the way this tokenizer writes tags: where it is a
+   * special token, spelling it out in ordinary characters makes the turn invalid.
    */
   parse(ids: Int32Array): Action {
     const text = this.decode(ids);
-    if (this.#specialTags.size > 0) {
-      const written = ids.filter((id) => this.#specialTags.has(id)).length;
-      const seen = ALL_TAGS.reduce((sum, tag) => sum + text.split(tag).length - 1, 0);
-      return written === seen
-        ? parseTurn(text)
-        : { type: 'invalid', reason: 'a tag spelled out in ordinary characters' };
+    if (spellsOut(this.#tokenizer, this.#specialTags, ids, text)) {
+      return { type: 'invalid', reason: 'a tag spelled out in ordinary characters' };
     }
     return parseTurn(text, this.#tailOfLastToken(ids, text));
   }
@@ -118,6 +107,19 @@ export class ProtocolCodec {
     }
     return '';
   }
+}
+
+/** True if a text holds one of `tokens` in ordinary characters. @param ids The tokens of the text. */
+export function spellsOut(
+  tokenizer: Tokenizer,
+  tokens: readonly string[],
+  ids: Int32Array,
+  text: string,
+): boolean {
+  return tokens.some((token) => {
+    const id = tokenizer.specialId(token);
+    return text.split(token).length - 1 !== ids.filter((other) => other === id).length;
+  });
 }
 
 // Neighbours that a byte-level BPE may merge with the ends of a tag.

@@ -3,6 +3,7 @@ import { streamKey, type KeyPart, type Task } from '@masksearch/core';
 import type { Sampler } from '@masksearch/model';
 import type { SearchTool } from '@masksearch/search';
 import type { Tokenizer } from '@masksearch/tokenizer';
+import type { EpisodeCodec } from './episode-codec.ts';
 import type { EpisodeConfig } from './episode-config.ts';
 import { playEpisode, type Episode } from './play-episode.ts';
 import { SamplerPlayer } from './player.ts';
@@ -11,6 +12,8 @@ import { ProtocolCodec } from './protocol-codec.ts';
 /** What episodes share. */
 export interface EpisodeEnvironment {
   readonly tokenizer: Tokenizer;
+  /** How the model is talked to; default the plain protocol. */
+  readonly codec?: EpisodeCodec | undefined;
   readonly sampler: Sampler;
   readonly search: SearchTool;
   readonly config: EpisodeConfig;
@@ -32,7 +35,7 @@ export interface EpisodeRequest extends EpisodeEnvironment {
  */
 export async function runEpisode(request: EpisodeRequest): Promise<Episode> {
   const { task, sampleIndex, sampler, config, keyParts } = request;
-  const codec = new ProtocolCodec(request.tokenizer);
+  const codec = request.codec ?? new ProtocolCodec(request.tokenizer);
   return playEpisode({
     task,
     sampleIndex,

@@ -1,6 +1,7 @@
 // From a trajectory to tokens for supervised training: encoded message by message, as a rollout would build them.
 import { InputError, type Segment, type Task, type Trajectory } from '@masksearch/core';
 import type { Tokenizer } from '@masksearch/tokenizer';
+import type { EpisodeCodec } from './episode-codec.ts';
 import { ProtocolCodec } from './protocol-codec.ts';
 import { renderPrompt, type Action } from './protocol.ts';
 import { Transcript } from './transcript.ts';
@@ -17,6 +18,7 @@ export interface TrajectoryExample {
 
 /**
  * The tokens of a trajectory. A rollout that samples the same turns has the same ids, mask and segments.
+ * @param codec How the model is talked to; default the plain protocol.
  * @throws {InputError} the trajectory is not of this task, or a message is not of its author's form: the policy
  *   searches in every turn but the one that ends the episode with an answer.
  */
@@ -24,6 +26,7 @@ export function trajectoryToExample(
   trajectory: Trajectory,
   task: Task,
   tokenizer: Tokenizer,
+  codec: EpisodeCodec = new ProtocolCodec(tokenizer),
 ): TrajectoryExample {
   const { taskId, group, messages, finishReason } = trajectory;
   if (taskId !== task.id || messages[0]?.text !== renderPrompt(task)) {
@@ -31,7 +34,6 @@ export function trajectoryToExample(
       `trajectoryToExample(${taskId}): expected the trajectory's own task, received ${task.id} or another prompt.`,
     );
   }
-  const codec = new ProtocolCodec(tokenizer);
   const transcript = new Transcript();
   for (const [index, { author, text }] of messages.entries()) {
     if (author === 'policy') {
@@ -40,9 +42,14 @@ export function trajectoryToExample(
       const ends = index === messages.length - 1 && finishReason === 'answer';
       checkAction(codec.parse(ids), ends ? 'answer' : 'search', where);
       transcript.appendPolicy(text, ids, new Float32Array(ids.length));
+    } else if (author === 'tool') {
+      transcript.append(author, text, codec.encodeInformation(text));
+    } else if (index === 0) {
+      transcript.appendPrompt(codec.prompt(task));
     } else {
-      const ids = author === 'tool' ? codec.encodeInformation(text) : codec.encodePrompt(text);
-      transcript.append(author, text, ids);
+      throw new InputError(
+        `trajectoryToExample(${taskId}): expected turns of policy and tool after the prompt, received message ${index} of ${author}.`,
+      );
     }
   }
   const { ids, mask, segments } = transcript;

@@ -1,5 +1,6 @@
 // The tokens of an episode as they come: appended with their author, never changed or encoded again.
 import type { Author, Message, Segment } from '@masksearch/core';
+import type { EncodedPrompt } from './episode-codec.ts';
 
 /** Ids, mask, log-probabilities, segments and messages of an episode that is being played. */
 export class Transcript {
@@ -21,18 +22,28 @@ export class Transcript {
     return this.#policyTokens;
   }
 
+  /** What stands before the first turn: a message of the user, in as many segments as it has authors. */
+  appendPrompt({ text, parts }: EncodedPrompt): void {
+    for (const { author, ids } of parts) this.#extend(author, ids, null);
+    this.messages.push({ author: 'user', text });
+  }
+
   /** What the user or a tool says. */
   append(author: Exclude<Author, 'policy'>, text: string, ids: Int32Array): void {
-    this.#extend(author, text, ids, null);
+    if (ids.length === 0) return;
+    this.#extend(author, ids, null);
+    this.messages.push({ author, text });
   }
 
   /** What the policy wrote. @param logProbs (n) nats, one per token. */
   appendPolicy(text: string, ids: Int32Array, logProbs: Float32Array): void {
+    if (ids.length === 0) return;
     this.#policyTokens += ids.length;
-    this.#extend('policy', text, ids, logProbs);
+    this.#extend('policy', ids, logProbs);
+    this.messages.push({ author: 'policy', text });
   }
 
-  #extend(author: Author, text: string, ids: Int32Array, logProbs: Float32Array | null): void {
+  #extend(author: Author, ids: Int32Array, logProbs: Float32Array | null): void {
     if (ids.length === 0) return;
     const start = this.ids.length;
     for (let i = 0; i < ids.length; i++) {
@@ -41,6 +52,5 @@ export class Transcript {
       this.logProbs.push(logProbs === null ? 0 : (logProbs[i] as number));
     }
     this.segments.push({ author, start, end: this.ids.length });
-    this.messages.push({ author, text });
   }
 }
