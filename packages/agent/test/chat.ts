@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { ChatTemplate, loadTokenizer, trainBpe } from '@masksearch/tokenizer';
-import { CHAT_TOKENS, realTemplate, TEMPLATES } from '../../tokenizer/test/templates.ts';
+import { CHAT_TOKENS, realTemplate, TEMPLATES } from '@masksearch/tokenizer/testing';
 import type { ToolCalls } from '../src/chat-codec.ts';
 import { PASSAGES } from './fixtures.ts';
 

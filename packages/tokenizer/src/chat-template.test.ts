@@ -6,7 +6,7 @@ import { renderPieces } from './chat-pieces.ts';
 import { ChatTemplate, type ChatMessage } from './chat-template.ts';
 import { encodePieces } from './encode-pieces.ts';
 import { endOfTurn, prefixBreaks } from './prefix-property.ts';
-import { CHAT_TOKENS, realTemplate, TEMPLATES } from '../test/templates.ts';
+import { CHAT_TOKENS, realTemplate, TEMPLATES } from './testing.ts';
 import { dataFile, readJson } from '../test/data.ts';
 import { trainBpe } from './train-bpe.ts';
 

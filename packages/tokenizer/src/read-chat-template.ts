@@ -5,14 +5,6 @@ import { InputError } from '@masksearch/core';
 import { ChatTemplate } from './chat-template.ts';
 import { asObject, expectation } from './json-checks.ts';
 
-/** Files that say how a model is talked to; whoever saves a tuned model saves them beside it. */
-export const CHAT_FILES = [
-  'chat_template.jinja',
-  'tokenizer_config.json',
-  'special_tokens_map.json',
-  'generation_config.json',
-] as const;
-
 /**
  * Reads a model folder's template.
  * @returns null if the folder has none, as base models do.

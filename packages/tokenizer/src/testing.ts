@@ -64,7 +64,7 @@ export const CHAT_TOKENS = [
   '<|eot_id|>',
 ] as const;
 
-/** A real template, or null where the folder is not there. */
+/** A real template, or null where MASKSEARCH_TEMPLATES names no folder that has it. */
 export function realTemplate(name: 'qwen2_5' | 'qwen3' | 'llama3_2'): string | null {
   const folder = process.env['MASKSEARCH_TEMPLATES'];
   if (folder === undefined) return null;
