@@ -5,3 +5,9 @@ export {
   type RetrieveServerOptions,
   startRetrieveServer,
 } from './retrieve/retrieve-server.ts';
+export {
+  type ChatLimits,
+  type ChatServerOptions,
+  type ServableModel,
+  startChatServer,
+} from './chat/chat-server.ts';

@@ -1,0 +1,53 @@
+// One sampled turn, piece by piece: the engine's tokens go into a TurnText as they come.
+import { CancelledError, type StreamKey } from '@masksearch/core';
+import type { Sampler, StopSequence } from '@masksearch/model';
+import type { TurnText } from './turn-text.ts';
+
+export interface TurnJob {
+  readonly sampler: Sampler;
+  readonly prompt: Int32Array;
+  /** Decides every draw; what else is sampled at the same time does not. */
+  readonly key: StreamKey;
+  readonly maxTokens: number;
+  readonly temperature: number;
+  readonly stop: readonly StopSequence[];
+  readonly text: TurnText;
+  /** Tokens between two looks at the text; sampled past a stop string at most. */
+  readonly pieceTokens: number;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Samples until a stop or the end of the budget; yields after every piece.
+ * @returns whether the model ended the turn or its length did.
+ * @throws {CancelledError} `signal` fired.
+ */
+export async function* sampleTurn(job: TurnJob): AsyncGenerator<void, 'stop' | 'length'> {
+  const { sampler, prompt, key, maxTokens, temperature, stop, text, pieceTokens, signal } = job;
+  const sequence = sampler.open(prompt, key);
+  try {
+    let sampled = 0;
+    for (;;) {
+      const { tokens, logProbs, reason } = await sequence.generate({
+        maxTokens: Math.min(pieceTokens, maxTokens - sampled),
+        temperature,
+        stop,
+        turn: 0,
+        signal,
+      });
+      if (reason === 'cancelled') throw new CancelledError('chat: cancelled.');
+      for (const [i, id] of tokens.entries()) text.add(id, logProbs[i] ?? 0);
+      sampled += tokens.length;
+      const isOver = reason !== 'length' || sampled >= maxTokens;
+      if (text.isStopped || isOver) {
+        const wasStopped = text.isStopped || reason === 'stop';
+        text.end();
+        yield;
+        return wasStopped ? 'stop' : 'length';
+      }
+      yield;
+    }
+  } finally {
+    sequence.close();
+  }
+}
