@@ -12,6 +12,7 @@ export * from './rotary-frequencies.ts';
 export * from './safetensors.ts';
 export * from './safetensors-file.ts';
 export * from './serial-queue.ts';
+export * from './tfjs/load-backend.ts';
 export * from './tfjs/register-gradients.ts';
 export * from './tfjs/tfjs-language-model.ts';
 export * from './token-loss.ts';
