@@ -1,0 +1,85 @@
+// A model folder made ready to be served: engine, tokenizer, chat template, and for the agent its search tool.
+import { basename, resolve } from 'node:path';
+import { resolveEpisodeConfig } from '@masksearch/agent';
+import { ConfigError, InputError } from '@masksearch/core';
+import { createNativeModel } from '@masksearch/engine';
+import { loadModelFolder } from '@masksearch/model';
+import { connectRetrieve, openIndex } from '@masksearch/search';
+import type { ChatServerOptions } from '@masksearch/serve';
+import { parseTokenizer, readChatTemplate } from '@masksearch/tokenizer';
+import { hashPath } from '../run/hash-path.ts';
+import { endTokensOf } from './end-tokens.ts';
+
+export interface ServedModelOptions {
+  readonly model: string;
+  readonly name?: string;
+  readonly threads: number;
+  readonly agent?: boolean;
+  readonly index?: string;
+  readonly retrieve?: readonly string[];
+}
+
+export interface ServedModel {
+  readonly server: Omit<ChatServerOptions, 'port'>;
+  readonly close: () => Promise<void>;
+}
+
+/**
+ * Loads the model and opens the agent's search tool. Close it when the server has ended.
+ * @throws {InputError} the folder holds no model or no tokenizer, or there is no index.
+ * @throws {ConfigError} the agent has no search tool, or two.
+ */
+export async function openServedModel(options: ServedModelOptions): Promise<ServedModel> {
+  const folder = resolve(options.model);
+  checkAgent(options);
+  const { config, weights, tokenizerJson } = loadModelFolder(folder);
+  if (tokenizerJson === undefined) {
+    throw new InputError(`${folder}: expected a tokenizer.json beside the weights, found none.`);
+  }
+  const tokenizer = parseTokenizer(tokenizerJson, folder);
+  const template = readChatTemplate(folder);
+  const endTokens = template === null ? [] : endTokensOf(folder, tokenizer);
+  const index = options.index === undefined ? undefined : openIndex(options.index);
+  try {
+    const search =
+      options.agent === true
+        ? (index ?? (await connectRetrieve(options.retrieve ?? [])))
+        : undefined;
+    const fingerprint = `masksearch-${(await hashPath(folder)).slice(0, 16)}`;
+    const { threads } = options;
+    const model = await createNativeModel({
+      config,
+      weights,
+      ...(threads === 0 ? {} : { threads }),
+    });
+    return {
+      server: {
+        name: options.name ?? basename(folder),
+        model,
+        tokenizer,
+        fingerprint,
+        ...(template === null ? {} : { template: { template, endTokens } }),
+        ...(search === undefined ? {} : { agent: { search, episode: resolveEpisodeConfig({}) } }),
+      },
+      close: async () => {
+        await model.dispose();
+        index?.close();
+      },
+    };
+  } catch (error) {
+    index?.close();
+    throw error;
+  }
+}
+
+function checkAgent({ agent = false, index, retrieve }: ServedModelOptions): void {
+  const tools = [index, retrieve].filter((tool) => tool !== undefined).length;
+  if (agent && tools !== 1) {
+    throw new ConfigError(
+      `serve --agent: expected either --index or --retrieve, received ${tools === 0 ? 'neither' : 'both'}.`,
+    );
+  }
+  if (!agent && tools > 0) {
+    throw new ConfigError('serve: --index and --retrieve are those of the agent; add --agent.');
+  }
+}
