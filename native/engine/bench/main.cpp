@@ -1,137 +1,92 @@
-// Speed of the engine against the floor its arithmetic sets, as JSON lines:
-// {"case", "floor", "measured", "ratio", "unit"}. The peak is measured in the same run by a loop of
-// multiply-adds in registers, so ratios mean the same on every machine.
-// Arguments: [--clock cpu|wall] [--model small|large] [--threads n] [--seconds s] [--only train|decode]
-#include <algorithm>
-#include <chrono>
+// Speed and memory of the engine against the floor that its arithmetic sets, as JSON lines:
+// {"case", "floor", "measured", "ratio", "unit", "peer"}. Verifies before it times.
+// Arguments: [--model small|large] [--threads n] [--clock cpu|wall] [--seconds s]
+//            [--only peak|train|score|decode|memory] [--length s] [--batch b] [--dump file]
 #include <cstdio>
 #include <cstdlib>
-#include <ctime>
+#include <fstream>
 #include <stdexcept>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "engine.h"
 #include "kernels.h"
+#include "measure.h"
+#include "cpu_memory_plan.h"
+#include "verify.h"
 
 using namespace masksearch;
+using namespace masksearch::bench;
 
 namespace {
 
-// Seconds per thread: CPU time by default, which other work on the machine disturbs less, or wall
-// time, which also shows waiting.
-bool wall_clock = false;
-int clock_threads = 1;
-
-double now() {
-  if (wall_clock)
-    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-  timespec t;
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-  return (double(t.tv_sec) + 1e-9 * double(t.tv_nsec)) / clock_threads;
-}
+constexpr int kBatchTokens = 4096;  // of a training case
 
 struct Options {
   DecoderConfig config{1024, 192, 4, 6, 2, 32, 512, 1e6, 1e-6, 2048, true, true};
   std::string model = "small";
   std::string only;
+  std::string dump;
   int threads = 1;
+  bool wall = false;
   double seconds = 1;
+  std::vector<int> lengths{256, 512, 1024};
+  std::vector<int> batches{1, 64};
+
+  bool wants(const char* name) const { return only.empty() || only == name; }
 };
+
+[[noreturn]] void refuse(const std::string& expected, const std::string& received) {
+  throw std::invalid_argument("bench: expected " + expected + ", received " + received);
+}
+
+int positive(const std::string& name, const std::string& value) {
+  const int number = std::atoi(value.c_str());
+  if (number < 1) refuse("a number >= 1 for " + name, value);
+  return number;
+}
 
 Options parse(int argc, char** argv) {
   Options o;
   for (int i = 1; i < argc; i += 2) {
     const std::string name = argv[i];
-    const char* value = i + 1 < argc ? argv[i + 1] : "";
+    const std::string value = i + 1 < argc ? argv[i + 1] : "";
     if (name == "--threads") {
-      o.threads = std::atoi(value);
-    } else if (name == "--clock" && (std::string(value) == "cpu" || std::string(value) == "wall")) {
-      wall_clock = std::string(value) == "wall";
+      o.threads = positive(name, value);
+    } else if (name == "--length") {
+      o.lengths = {positive(name, value)};
+    } else if (name == "--batch") {
+      o.batches = {positive(name, value)};
+    } else if (name == "--seconds") {
+      o.seconds = std::atof(value.c_str());
     } else if (name == "--only") {
       o.only = value;
-    } else if (name == "--seconds") {
-      o.seconds = std::atof(value);
-    } else if (name == "--model" && std::string(value) == "large") {
+    } else if (name == "--dump") {
+      o.dump = value;
+    } else if (name == "--clock") {
+      if (value != "cpu" && value != "wall") refuse("--clock cpu|wall", value);
+      o.wall = value == "wall";
+    } else if (name == "--model") {
+      if (value != "small" && value != "large") refuse("--model small|large", value);
       o.model = value;
-      o.config = {2048, 256, 6, 8, 4, 32, 768, 1e6, 1e-6, 2048, true, true};
-    } else if (name != "--model" || std::string(value) != "small") {
-      throw std::invalid_argument("bench: expected --model small|large, --threads n or --seconds s, received " +
-                                  name + " " + value);
+      if (value == "large") o.config = {2048, 256, 6, 8, 4, 32, 768, 1e6, 1e-6, 2048, true, true};
+    } else {
+      refuse("--model, --threads, --clock, --seconds, --only, --length, --batch or --dump", name);
     }
   }
-  clock_threads = o.threads;
   return o;
 }
 
 void print(const std::string& name, double floor, double measured, double ratio, const char* unit) {
-  std::printf("{\"case\":\"%s\",\"floor\":%.4g,\"measured\":%.4g,\"ratio\":%.3f,\"unit\":\"%s\"}\n",
-              name.c_str(), floor, measured, ratio, unit);
+  std::printf(
+      "{\"case\":\"%s\",\"floor\":%.4g,\"measured\":%.4g,\"ratio\":%.3f,\"unit\":\"%s\","
+      "\"peer\":null}\n",
+      name.c_str(), floor, measured, ratio, unit);
   std::fflush(stdout);
 }
 
-struct Timing {
-  double seconds;  // median of one run
-  double peak;     // median operations per second of the bursts between the runs
-};
-
-double median(std::vector<double> values) {
-  std::nth_element(values.begin(), values.begin() + values.size() / 2, values.end());
-  return values[values.size() / 2];
-}
-
-// Floating-point operations per second of `threads` threads at once.
-double peak_burst(int threads) {
-  constexpr int64_t kRounds = 2000000;  // some milliseconds
-  const Kernels& kernels = default_kernels();
-  const double start = now();
-  std::vector<std::thread> others;
-  for (int i = 1; i < threads; i++) others.emplace_back([&] { kernels.peak(kRounds); });
-  const double operations = kernels.peak(kRounds) * threads;
-  for (std::thread& other : others) other.join();
-  return operations / (now() - start);
-}
-
-// Bytes per second that `threads` threads read together, each its share of `bytes`, at best of some
-// passes: what is as large as the model's weights lies where they lie.
-double read_bandwidth(size_t bytes, int threads) {
-  constexpr int kColumns = 128;
-  constexpr int kPasses = 5;
-  const int rows = int(bytes / sizeof(float) / kColumns / size_t(threads));
-  static std::vector<float> memory;
-  memory.resize(size_t(rows) * kColumns * size_t(threads), 1.0f);
-  const auto read = [&](int thread) {
-    float sums[kColumns] = {0};
-    default_kernels().column_sums(rows, memory.data() + size_t(rows) * kColumns * size_t(thread),
-                                  kColumns, sums, 0, kColumns);
-  };
-  double best = 0;
-  for (int pass = 0; pass < kPasses; pass++) {
-    const double start = now();
-    std::vector<std::thread> others;
-    for (int i = 1; i < threads; i++) others.emplace_back(read, i);
-    read(0);
-    for (std::thread& other : others) other.join();
-    best = std::max(best, double(bytes) / (now() - start));
-  }
-  return best;
-}
-
-// Runs body for `seconds`, at least three times, with a burst of the peak loop before each run, so
-// that both see the same machine.
-template <class Body>
-Timing measure(const Options& o, const Body& body) {
-  body();
-  std::vector<double> seconds, peaks;
-  const double end = now() + o.seconds;
-  do {
-    peaks.push_back(peak_burst(o.threads));
-    const double start = now();
-    body();
-    seconds.push_back(now() - start);
-  } while (seconds.size() < 3 || now() < end);
-  return {median(seconds), median(peaks)};
+std::string label(const Options& o, const std::string& what) {
+  return what + " " + std::to_string(o.threads) + "t";
 }
 
 struct Work {
@@ -140,108 +95,184 @@ struct Work {
 };
 
 Work work_of(const DecoderConfig& c) {
-  const double per_layer = double(c.width) * (2.0 * c.heads + 2.0 * c.key_value_heads) * c.head_width +
-                           3.0 * c.width * c.feed_forward_width;
+  const double per_layer =
+      double(c.width) * (2.0 * c.heads + 2.0 * c.key_value_heads) * c.head_width +
+      3.0 * c.width * c.feed_forward_width;
   return {c.layers * per_layer + double(c.vocabulary_size) * c.width,
           2.0 * c.layers * c.heads * c.head_width};
 }
 
 void fill_weights(Model* model) {
   uint32_t state = 1;
+  float* weights = model->weights();
   for (const Parameter& p : model->parameters())
     for (size_t i = 0; i < p.count; i++) {
       state = state * 1664525u + 1013904223u;
       const float u = float(state >> 8) / float(1 << 24) - 0.5f;
-      model->weights()[p.offset + i] = p.shape.size() == 1 ? 1 + 0.1f * u : 0.1f * u;
+      weights[p.offset + i] = p.shape.size() == 1 ? 1 + 0.1f * u : 0.1f * u;
     }
 }
 
-void bench_training(const Options& o, Model* model, int length, int sequences) {
+// Sequences of equal length whose every token but the first is a label.
+struct Data {
   std::vector<int32_t> tokens, offsets{0};
   std::vector<uint8_t> mask;
-  for (int s = 0; s < sequences; s++) {
-    for (int t = 0; t < length; t++) {
-      tokens.push_back(int32_t((uint64_t(t) * 7919 + uint64_t(s) * 104729) % o.config.vocabulary_size));
-      mask.push_back(t > 0);
+  std::vector<float> log_probs, entropies;
+
+  Data(int vocabulary, int length, int sequences) {
+    for (int s = 0; s < sequences; s++) {
+      for (int t = 0; t < length; t++) {
+        const uint64_t mixed = uint64_t(t) * 7919 + uint64_t(s) * 104729;
+        tokens.push_back(int32_t(mixed % uint64_t(vocabulary)));
+        mask.push_back(t > 0);
+      }
+      offsets.push_back(int32_t(tokens.size()));
     }
-    offsets.push_back(int32_t(tokens.size()));
+    log_probs.resize(tokens.size());
+    entropies.resize(tokens.size());
   }
-  const Batch batch{tokens.data(), offsets.data(), mask.data(), int(tokens.size()), sequences};
-  std::vector<float> log_probs(tokens.size()), entropies(tokens.size());
+  Batch batch() const {
+    return {tokens.data(), offsets.data(), mask.data(), int(tokens.size()),
+            int(offsets.size()) - 1};
+  }
+};
+
+void train(Model* model, Data* data) {
   TokenLoss loss{LossKind::cross_entropy};
-  loss.scale = 1.0 / double(tokens.size());
-  const Timing accumulate = measure(o, [&] {
-    model->accumulate(batch, loss, log_probs.data(), entropies.data());
-    model->step({1e-6});
-  });
-  const Timing score =
-      measure(o, [&] { model->score(batch, log_probs.data(), entropies.data()); });
+  loss.scale = 1.0 / double(data->tokens.size());
+  model->accumulate(data->batch(), loss, data->log_probs.data(), data->entropies.data());
+  model->step({1e-6});
+}
+
+void bench_training(const Options& o, const Clock& clock, Model* model, int length) {
+  const int sequences = std::max(1, kBatchTokens / length);
+  Data data(o.config.vocabulary_size, length, sequences);
   // Causal pairs only; the backward pass does twice the forward's work, 2.5 times for attention,
   // whose scores are computed again.
   const Work work = work_of(o.config);
   const double pairs = (length + 1) / 2.0;
-  const double forward = 2 * (work.matrices + work.attention_pair * pairs);
-  const double training = 2 * (3 * work.matrices + 3.5 * work.attention_pair * pairs);
-  const double n = double(tokens.size());
-  const std::string shape = o.model + " " + std::to_string(sequences) + "x" +
-                            std::to_string(length) + " " + std::to_string(o.threads) + "t";
-  print("train " + shape, accumulate.peak / training, n / accumulate.seconds,
-        n / accumulate.seconds * training / accumulate.peak, "tokens/s");
-  print("score " + shape, score.peak / forward, n / score.seconds,
-        n / score.seconds * forward / score.peak, "tokens/s");
+  const double n = double(data.tokens.size());
+  const std::string shape =
+      o.model + " " + std::to_string(sequences) + "x" + std::to_string(length);
+  const auto report = [&](const std::string& what, double operations, const Timing& t) {
+    print(label(o, what + " " + shape), t.peak / operations, n / t.seconds,
+          n / t.seconds * operations / t.peak, "tokens/s");
+  };
+  if (o.wants("train"))
+    report("train", 2 * (3 * work.matrices + 3.5 * work.attention_pair * pairs),
+           measure(clock, o.seconds, [&] { train(model, &data); }));
+  if (o.wants("score"))
+    report("score", 2 * (work.matrices + work.attention_pair * pairs),
+           measure(clock, o.seconds, [&] {
+             model->score(data.batch(), data.log_probs.data(), data.entropies.data());
+           }));
 }
 
-void bench_decoding(const Options& o, Model* model, int sequences) {
+void bench_decoding(const Options& o, const Clock& clock, Model* model, int sequences) {
   constexpr int kPrompt = 128;
-  const int steps = 128;
+  constexpr int kSteps = 128;
   const size_t bytes = model->parameter_count() * sizeof(float);
   std::vector<double> seconds, peaks, reads;
-  const double end = now() + o.seconds;
+  const double end = clock.now() + o.seconds;
   do {
-    peaks.push_back(peak_burst(o.threads));
-    reads.push_back(read_bandwidth(bytes, o.threads));
-    Sampler sampler(*model, sequences, kPrompt + steps + 8);
+    peaks.push_back(peak_burst(clock));
+    reads.push_back(read_bandwidth(clock, bytes));
+    Sampler sampler(*model, sequences, kPrompt + kSteps + 8);
     std::vector<int32_t> prompt(kPrompt, 5);
     for (int s = 0; s < sequences; s++) {
       prompt[0] = s % o.config.vocabulary_size;
       const int handle = sampler.open(prompt.data(), kPrompt, 1, uint32_t(s));
-      sampler.generate(handle, {steps + 1, {}, 1.0f, 0});
+      sampler.generate(handle, {kSteps + 1, {}, 1.0f, 0});
     }
     std::vector<Generated> finished;
     sampler.step(&finished);  // reads the prompts
-    const double start = now();
-    for (int step = 0; step < steps; step++) sampler.step(&finished);
-    seconds.push_back(now() - start);
-  } while (seconds.size() < 3 || now() < end);
-  const Work work = work_of(o.config);
-  const double operations = 2 * (work.matrices + work.attention_pair * (kPrompt + steps / 2.0));
+    const double start = clock.now();
+    for (int step = 0; step < kSteps; step++) sampler.step(&finished);
+    seconds.push_back(clock.now() - start);
+  } while (seconds.size() < 3 || clock.now() < end);
   // A step reads all weights once and each sequence's cache, and does the sequences' arithmetic; the
   // slower of the two bounds it.
-  const double context = kPrompt + steps / 2.0;
+  const Work work = work_of(o.config);
+  const double context = kPrompt + kSteps / 2.0;
+  const double operations = 2 * (work.matrices + work.attention_pair * context);
   const double cache = 2.0 * o.config.layers * o.config.key_value_heads * o.config.head_width *
                        context * sizeof(float);
   const double floor = 1 / std::max(operations / median(peaks),
                                     (double(bytes) / sequences + cache) / median(reads));
-  const double rate = double(sequences) * steps / median(seconds);
-  print("decode " + o.model + " B=" + std::to_string(sequences) + " " + std::to_string(o.threads) +
-            "t",
-        floor, rate, rate / floor, "tokens/s");
+  const double rate = double(sequences) * kSteps / median(seconds);
+  print(label(o, "decode " + o.model + " B=" + std::to_string(sequences)), floor, rate,
+        rate / floor, "tokens/s");
+}
+
+// A training step of one batch and a full sampler in a model of its own, against the plan.
+void bench_memory(const Options& o) {
+  constexpr int kLength = 512;
+  constexpr int kSequences = 64;
+  const MemoryPlan plan =
+      plan_memory(o.config, {o.threads, kBatchTokens, kLength, kSequences, kLength});
+  forget_most_held();
+  const size_t before = held_memory().now;
+  Model model(o.config, o.threads);
+  fill_weights(&model);
+  Data data(o.config.vocabulary_size, kLength, kBatchTokens / kLength);
+  train(&model, &data);
+  Sampler sampler(model, kSequences, kLength);
+  std::vector<int32_t> prompt(kLength - 1, 5);
+  for (uint32_t s = 0; s < kSequences; s++)
+    sampler.generate(sampler.open(prompt.data(), int(prompt.size()), 1, s), {1, {}, 1.0f, 0});
+  std::vector<Generated> finished;
+  sampler.step(&finished);
+  const double planned = double(plan.total()) / (1 << 20);
+  const double held = double(held_memory().most - before) / (1 << 20);
+  print(label(o, "memory " + o.model), planned, held, held / planned, "MiB");
+}
+
+// One JSON line that names the parameters, then their float32, then tokens (int32) and their
+// log-probabilities (float32): what bench/peers/engine_torch.py compares with.
+void dump(const Options& o, Model* model) {
+  Data data(o.config.vocabulary_size, 512, 2);
+  model->score(data.batch(), data.log_probs.data(), data.entropies.data());
+  std::ofstream file(o.dump, std::ios::binary);
+  const DecoderConfig& c = o.config;
+  file << "{\"vocab_size\":" << c.vocabulary_size << ",\"hidden_size\":" << c.width
+       << ",\"num_hidden_layers\":" << c.layers << ",\"num_attention_heads\":" << c.heads
+       << ",\"num_key_value_heads\":" << c.key_value_heads
+       << ",\"intermediate_size\":" << c.feed_forward_width << ",\"rope_theta\":" << c.rope_theta
+       << ",\"rms_norm_eps\":" << c.norm_epsilon
+       << ",\"max_position_embeddings\":" << c.max_positions << ",\"tokens\":" << data.tokens.size()
+       << ",\"sequences\":" << data.offsets.size() - 1 << ",\"parameters\":[";
+  const char* separator = "";
+  for (const Parameter& p : model->parameters()) {
+    file << separator << "{\"name\":\"" << p.name << "\",\"shape\":[" << p.shape[0];
+    if (p.shape.size() > 1) file << "," << p.shape[1];
+    file << "]}";
+    separator = ",";
+  }
+  file << "]}\n";
+  const auto write = [&](const void* from, size_t count) {
+    file.write(static_cast<const char*>(from), std::streamsize(count * 4));
+  };
+  for (const Parameter& p : model->parameters()) write(model->weights() + p.offset, p.count);
+  write(data.tokens.data(), data.tokens.size());
+  write(data.log_probs.data(), data.log_probs.size());
+  if (!file.flush()) throw std::runtime_error("bench: could not write " + o.dump);
 }
 
 void run(const Options& o) {
-  const double peak = peak_burst(o.threads);
-  print(std::string("peak ") + default_kernels().name + " " + std::to_string(o.threads) + "t",
-        peak / 1e9, peak / 1e9, 1, "GFLOP/s");
+  const Clock clock(o.wall, o.threads);
+  if (o.wants("memory")) bench_memory(o);
   Model model(o.config, o.threads);
   fill_weights(&model);
-  if (o.only != "decode") {
-    bench_training(o, &model, 256, 16);
-    bench_training(o, &model, 512, 8);
-    bench_training(o, &model, 1000, 4);
+  verify(&model);
+  if (!o.dump.empty()) return dump(o, &model);
+  if (o.wants("peak")) {
+    const double peak = peak_burst(clock) / 1e9;
+    print(label(o, std::string("peak ") + default_kernels().name), peak, peak, 1, "GFLOP/s");
   }
-  if (o.only == "train") return;
-  bench_decoding(o, &model, 1);
-  bench_decoding(o, &model, 64);
+  if (o.wants("train") || o.wants("score"))
+    for (int length : o.lengths) bench_training(o, clock, &model, length);
+  if (o.wants("decode"))
+    for (int sequences : o.batches) bench_decoding(o, clock, &model, sequences);
 }
 
 }  // namespace

@@ -1,10 +1,13 @@
 // Memory that is reused between calls.
 #include "arena.h"
 
+#include <atomic>
 #include <cstdint>
 #include <cstdlib>
 #include <new>
 #include <utility>
+
+#include "cpu_memory_plan.h"
 
 namespace masksearch {
 
@@ -26,9 +29,30 @@ float* allocate_zeroed(size_t bytes) {
 void release(float* data) {
   if (data != nullptr) std::free(reinterpret_cast<void**>(data)[-1]);
 }
+
+std::atomic<size_t> held{0};
+std::atomic<size_t> most_held{0};
+
+size_t bytes_of(size_t count) { return (count + kSlack) * sizeof(float); }
+
+void count_held(size_t bytes) {
+  const size_t now = held += bytes;
+  size_t most = most_held;
+  while (now > most && !most_held.compare_exchange_weak(most, now)) {
+  }
+}
 }  // namespace
 
-Buffer::~Buffer() { release(data_); }
+HeldMemory held_memory() { return {held, most_held}; }
+void forget_most_held() { most_held = held.load(); }
+
+Buffer::~Buffer() { free(); }
+
+void Buffer::free() {
+  if (data_ == nullptr) return;
+  release(std::exchange(data_, nullptr));
+  held -= bytes_of(std::exchange(size_, 0));
+}
 
 Buffer::Buffer(Buffer&& other) noexcept
     : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
@@ -41,11 +65,10 @@ Buffer& Buffer::operator=(Buffer&& other) noexcept {
 
 float* Buffer::reserve(size_t count) {
   if (data_ != nullptr && count <= size_) return data_;
-  const size_t bytes = (count + kSlack) * sizeof(float);
-  release(std::exchange(data_, nullptr));
-  size_ = 0;
-  data_ = allocate_zeroed(bytes);
+  free();
+  data_ = allocate_zeroed(bytes_of(count));
   size_ = count;
+  count_held(bytes_of(count));
   return data_;
 }
 

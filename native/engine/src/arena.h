@@ -23,6 +23,8 @@ class Buffer {
   size_t size() const { return size_; }
 
  private:
+  void free();
+
   float* data_ = nullptr;
   size_t size_ = 0;
 };

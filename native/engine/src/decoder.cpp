@@ -7,10 +7,6 @@
 
 namespace masksearch {
 
-namespace {
-constexpr int kTaskRows = 56;  // query rows per attention task, four register tiles
-}  // namespace
-
 void Rows::clear() {
   count = 0;
   longest = 0;
@@ -35,9 +31,9 @@ void Rows::plan(const DecoderConfig& config) {
   for (int s = 0; s < int(segments.size()); s++) {
     const int rows = segments[s].count;
     const int heads = rows == 1 ? config.key_value_heads : config.heads;
-    for (int first = 0; first < rows; first += kTaskRows)
+    for (int first = 0; first < rows; first += kAttentionRows)
       for (int head = 0; head < heads; head++)
-        tasks.push_back({s, first, std::min(kTaskRows, rows - first), head});
+        tasks.push_back({s, first, std::min(kAttentionRows, rows - first), head});
   }
   const auto cost = [&](const AttentionTask& t) {
     return int64_t(t.rows) * (segments[t.segment].position + t.first + t.rows);
@@ -126,7 +122,7 @@ void Decoder::reserve_scratch(const Rows& rows, bool backward) {
   const size_t tile = std::min(n, size_t(kRowTile) * pool.threads());
   reserve_each(&tile_hidden_, tile * config.width);
   reserve_each(&tile_product_, tile * config.feed_forward_width);
-  const size_t scores = attention_scratch(std::max(kTaskRows, config.heads), rows.longest);
+  const size_t scores = attention_scratch(std::max(kAttentionRows, config.heads), rows.longest);
   reserve_each(&attention_scratch_, scores);
   if (!backward) return;
   reserve_each(&attention_scratch_, attention_backward_scratch(rows.longest));

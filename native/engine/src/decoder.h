@@ -9,6 +9,7 @@
 #include "engine.h"
 #include "kernels.h"
 #include "parameters.h"
+#include "sizes.h"
 #include "thread_pool.h"
 
 namespace masksearch {
@@ -180,9 +181,6 @@ class Decoder {
   std::vector<Buffer> attention_scratch_;  // one per thread
   std::vector<Buffer> packing_;            // one per thread, for weight gradients
 };
-
-constexpr int kRowTile = 112;  // rows that go through a layer's matrices together; 8 register tiles
-constexpr int kRegisterRows = 14;
 
 template <class Body>
 void Decoder::over_rows(int rows, const Body& body) {

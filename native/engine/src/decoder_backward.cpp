@@ -25,12 +25,11 @@ void Decoder::pack_backward() {
 }
 
 void Decoder::linear_weight(int m, int n, int k, Source dy, const float* x, float* dw) {
-  constexpr int kTokens = 128;
   pool.run_ranges(n, kRegisterRows, [&](int first, int last, int worker) {
-    float* packed = packing_[worker].reserve(packed_floats(k, kTokens));
+    float* packed = packing_[worker].reserve(packed_floats(k, kGradientTokens));
     float* c = dw + size_t(first) * k;
-    for (int t = 0; t < m; t += kTokens) {
-      const int tokens = std::min(kTokens, m - t);
+    for (int t = 0; t < m; t += kGradientTokens) {
+      const int tokens = std::min(kGradientTokens, m - t);
       kernels.pack(k, tokens, x + size_t(t) * k, packed, 0, panels(k));
       kernels.matmul_transposed({last - first, k, tokens, dy.from(t).data + first, dy.row, packed,
                                  kPanel, ptrdiff_t(kPanel) * tokens, c, k, c, k});

@@ -6,17 +6,15 @@
 #include <string>
 
 #include "engine_impl.h"
+#include "sizes.h"
 #include "validate.h"
 
 namespace masksearch {
 
 namespace {
 
-// Sequences that go through the layers together; bounds activations without changing any result,
-// as every sum over tokens goes on where the pass before ended.
-constexpr int kPassTokens = 2048;
-
-// Calls body(first, last) over runs of sequences of at most kPassTokens (or one long sequence).
+// Calls body(first, last) over runs of sequences of at most kPassTokens (or one long sequence). Sums
+// over tokens go on where the pass before ended, so passes change no result.
 template <class Body>
 void for_passes(const Batch& batch, const Body& body) {
   int first = 0;

@@ -4,22 +4,20 @@
 #include <algorithm>
 #include <cstring>
 
-namespace masksearch {
+#include "sizes.h"
 
-namespace {
-constexpr int kBlock = 256;  // tokens; a multiple of kPanel
-}
+namespace masksearch {
 
 size_t KeyValueCache::head_floats(const DecoderConfig& config) const {
   return size_t(capacity_) * config.head_width;
 }
 
-void KeyValueCache::reserve(const DecoderConfig& config, int length, int kept) {
+void KeyValueCache::reserve(const DecoderConfig& config, int length, int kept, int most) {
   if (length <= capacity_) return;
   const size_t old_floats = head_floats(config);
   // Half as much again, so that the copies add up to a constant per token.
-  const int wanted = std::max(length, capacity_ + capacity_ / 2);
-  capacity_ = (wanted + kBlock - 1) / kBlock * kBlock;
+  const int wanted = std::max(length, std::min(capacity_ + capacity_ / 2, most));
+  capacity_ = (wanted + kCacheBlock - 1) / kCacheBlock * kCacheBlock;
   const size_t new_floats = head_floats(config);
   const size_t heads = size_t(config.layers) * 2 * config.key_value_heads;
   Buffer grown(heads * new_floats);

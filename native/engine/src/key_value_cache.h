@@ -9,8 +9,9 @@ namespace masksearch {
 
 class KeyValueCache {
  public:
-  // Room for `length` tokens, of which the first `kept` already hold keys and values.
-  void reserve(const DecoderConfig& config, int length, int kept);
+  // Room for `length` tokens, of which the first `kept` already hold keys and values; the sequence
+  // will have `most` tokens at most.
+  void reserve(const DecoderConfig& config, int length, int kept, int most);
   KeyValues layer(const DecoderConfig& config, int layer) const;
   void release();
 

@@ -4,13 +4,12 @@
 #include <algorithm>
 #include <cstring>
 
+#include "sizes.h"
 #include "token_loss.h"
 
 namespace masksearch {
 
 namespace {
-constexpr int kChunkRows = 512;  // bounds the logits to 512 V floats
-
 template <class Body>
 void for_chunks(const std::vector<int32_t>& labels, const Body& body) {
   for (size_t first = 0; first < labels.size(); first += kChunkRows)

@@ -9,13 +9,12 @@
 #include "key_value_cache.h"
 #include "philox.h"
 #include "sample_token.h"
+#include "sizes.h"
 #include "validate.h"
 
 namespace masksearch {
 
 namespace {
-
-constexpr int kPromptRows = 1024;  // prompt or tool tokens read in one pass
 
 enum class State { idle, waiting, running };
 
@@ -124,7 +123,7 @@ const float* Sampler::Impl::read(const std::vector<Sequence*>& batch,
   for (size_t i = 0; i < batch.size(); i++) {
     Sequence& s = *batch[i];
     rows.add(s.tokens.data() + s.cached, take[i], s.cached);
-    s.cache.reserve(c, s.cached + take[i], s.cached);
+    s.cache.reserve(c, s.cached + take[i], s.cached, max_context);
   }
   rows.plan(c);
   decoder.prepare(rows.longest, false);

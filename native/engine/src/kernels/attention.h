@@ -4,10 +4,14 @@
 
 void store_key_tiles(int rows, int first, int head_width, const float* x, ptrdiff_t ld,
                      float* tiles) {
-  for (int r = 0; r < rows; r++, x += ld) {
-    const int position = first + r;
-    float* column = tiles + size_t(position / kPanel) * kPanel * head_width + position % kPanel;
-    for (int d = 0; d < head_width; d++) column[size_t(d) * kPanel] = x[d];
+  for (int r = 0; r < rows;) {
+    const int lane = (first + r) % kPanel;
+    const int keys = rows - r < kPanel - lane ? rows - r : kPanel - lane;
+    float* tile = tiles + size_t((first + r) / kPanel) * kPanel * head_width + lane;
+    for (int d = 0; d < head_width; d++)
+      for (int j = 0; j < keys; j++) tile[size_t(d) * kPanel + j] = x[j * ld + d];
+    r += keys;
+    x += keys * ld;
   }
   // A tile begun by an earlier call has its free lanes at 0 already.
   const int end = first + rows;
@@ -93,6 +97,8 @@ inline void score_gradient_of_row(int length, int padded, float scale, float log
   }
 }
 
+constexpr int kStepRows = 14;  // rows of a block that look at equally many keys
+
 void attention_backward(const AttentionBackward& g) {
   const int D = g.head_width;
   const float scale = 1.0f / __builtin_sqrtf(float(D));
@@ -106,20 +112,26 @@ void attention_backward(const AttentionBackward& g) {
       const float* q = g.queries + first * g.qkv_row + head * D;
       const float* out = g.out + first * g.out_row + head * D;
       const float* d_out = g.d_out + first * g.out_row + head * D;
-      score_tiles(rows, keys, D, q, g.qkv_row, g.key_tiles, p, ld);
-      score_tiles(rows, keys, D, d_out, g.out_row, g.value_tiles, ds, ld);
-      for (int r = 0; r < rows; r++) {
-        F16 products = all(0);
-        over_lanes(D, [&](int d, auto lanes) {
-          products = fma(load(out + r * g.out_row + d, lanes),
-                         load(d_out + r * g.out_row + d, lanes), products);
-        });
-        score_gradient_of_row(first + r + 1, panels(keys) * kPanel, scale,
-                              g.log_sums[head * g.log_sums_row + first + r], lane_sum(products),
-                              p + r * ld, ds + r * ld);
+      for (int step = 0; step < rows; step += kStepRows) {
+        const int some = rows - step < kStepRows ? rows - step : kStepRows;
+        const int seen = first + step + some;
+        float* step_p = p + step * ld;
+        float* step_ds = ds + step * ld;
+        score_tiles(some, seen, D, q + step * g.qkv_row, g.qkv_row, g.key_tiles, step_p, ld);
+        score_tiles(some, seen, D, d_out + step * g.out_row, g.out_row, g.value_tiles, step_ds, ld);
+        for (int r = step; r < step + some; r++) {
+          F16 products = all(0);
+          over_lanes(D, [&](int d, auto lanes) {
+            products = fma(load(out + r * g.out_row + d, lanes),
+                           load(d_out + r * g.out_row + d, lanes), products);
+          });
+          score_gradient_of_row(first + r + 1, panels(keys) * kPanel, scale,
+                                g.log_sums[head * g.log_sums_row + first + r],
+                                lane_sum(products), p + r * ld, ds + r * ld);
+        }
+        matmul({some, D, seen, step_ds, ld, g.key_rows, g.qkv_row, kPanel, nullptr, 0,
+                g.d_queries + (first + step) * g.d_qkv_row + head * D, g.d_qkv_row});
       }
-      matmul({rows, D, keys, ds, ld, g.key_rows, g.qkv_row, kPanel, nullptr, 0,
-              g.d_queries + first * g.d_qkv_row + head * D, g.d_qkv_row});
       matmul_transposed({keys, D, rows, p, ld, d_out, g.out_row, kPanel, g.d_values, g.d_qkv_row,
                          g.d_values, g.d_qkv_row});
       matmul_transposed({keys, D, rows, ds, ld, q, g.qkv_row, kPanel, g.d_keys, g.d_qkv_row,

@@ -15,10 +15,11 @@ constexpr int kTileVectors = 1;
 constexpr int wide_vectors(int) { return 1; }
 #endif
 
-constexpr int kDepth = 192;      // summed index per block: a panel of b is 24 kB, in L1
-constexpr int kRowsInCache = 12 * kTileRows;
-constexpr int kDepthTransposed = 128;  // the same where rows of a are copied too
-constexpr int kAhead = 16 * kPanel;    // floats of a packed panel to prefetch
+constexpr int kDepth = 384;  // summed index per block, at most: a block of rows of a is 21 kB, in L1
+constexpr int kDepthTransposed = 256;   // the same where columns of a are copied: 16 kB
+constexpr int kBlocksCopied = 4;        // copied together: 224 bytes of each row
+constexpr int kCachedFloats = 1 << 17;  // of b in a block, 512 kB
+constexpr int kAhead = 16 * kPanel;     // floats of a packed panel to prefetch
 
 struct Tile {
   int k;
@@ -32,7 +33,7 @@ struct Tile {
   float* c;
   ptrdiff_t c_row;
   int last_lanes;      // valid lanes of the last vector
-  const float* ahead;  // row k of what is read next is prefetched from ahead + k * ahead_row
+  const float* ahead;  // what is read later: ahead + k * ahead_row is prefetched at step k
   ptrdiff_t ahead_row;
 };
 
@@ -57,16 +58,15 @@ void tile(const Tile& given) {
       sums[i][v] = t.init == nullptr ? all(0) : v < N - 1 ? load(from) : load(from, t.last_lanes);
     });
   });
+  repeat<R>([&](auto i) {  // the tile to the right
+    repeat<N>([&](auto v) { __builtin_prefetch(t.c + i * t.c_row + (N + v) * 16); });
+  });
   const float* b = t.b;
   const ptrdiff_t a_row = t.a_row;
   const float* a[(R + 2) / 3];  // one pointer for three rows: base, base + row, base + 2 row
   repeat<(R + 2) / 3>([&](auto i) { a[i] = t.a + (Transposed ? 3 * i : 3 * i * a_row); });
   for (int k = 0; k < t.k; k++) {
-    if (Transposed) {
-      __builtin_prefetch(t.ahead + k * t.ahead_row);
-    } else if (k % 16 == 0) {  // the same columns of the next rows, which the next tile reads
-      repeat<R>([&](auto i) { __builtin_prefetch(a[i / 3] + (i % 3 + R) * a_row); });
-    }
+    if (Transposed) __builtin_prefetch(t.ahead + k / 8 * t.ahead_row, 0, 2);
     F16 columns[N];
     repeat<N>([&](auto v) {
       const float* column = b + (v / 2) * t.b_panel + (v % 2) * 16;
@@ -155,64 +155,79 @@ struct RowBlocks {
   int rows(int block) const { return size + (block < larger ? 1 : 0); }
 };
 
-// A part of the product that fits the caches: a panel of b stays in L1 while rows of a stream.
+// A part of the product that fits the caches: a block of rows of a stays in L1 while panels of b
+// stream from L2.
 void product_of_rows(const MatMul& g) {
   const RowBlocks blocks(g.m);
-  const int wide = blocks.count == 1 ? wide_vectors(g.m) : kTileVectors;
-  for (int j = 0; j < g.n;) {
-    int columns = 0;
-    for (int block = 0; block < blocks.count; block++) {
-      const int i = blocks.start(block);
-      const int rows = blocks.rows(block);
-      Tile t{};
-      t.a = g.a + i * g.a_row;
-      t.a_row = g.a_row;
-      columns = columns_at<false>(g, j, i, rows, wide, t);
-    }
-    j += columns;
-  }
-}
-
-// The same for a transposed: a block of its columns is copied next to each other, since rows of a
-// that are a power of two apart share a few cache sets, and stays in L1 while panels of b stream.
-void product_of_columns(const MatMul& g) {
-  alignas(64) float copy[kDepthTransposed * 16];
-  const RowBlocks blocks(g.m);
-  const bool copied = g.n > 2 * kPanel;
   for (int block = 0; block < blocks.count; block++) {
     const int i = blocks.start(block);
     const int rows = blocks.rows(block);
-    const float* from = g.a + i;
+    const int wide = blocks.count == 1 ? wide_vectors(rows) : kTileVectors;
+    Tile t{};
+    t.a = g.a + i * g.a_row;
+    t.a_row = g.a_row;
+    for (int j = 0; j < g.n;) j += columns_at<false>(g, j, i, rows, wide, t);
+  }
+}
+
+// The same for a transposed. Blocks of its columns are copied next to each other, a few blocks at
+// a time so that each row of a is read by whole cache lines; rows of a that are a power of two
+// apart would share a few cache sets.
+void product_of_columns(const MatMul& g) {
+  alignas(64) float copies[kBlocksCopied][kDepthTransposed * 16];
+  const RowBlocks blocks(g.m);
+  const bool copied = g.n > 2 * kPanel;
+  for (int first = 0; first < blocks.count; first += kBlocksCopied) {
+    const int last = first + kBlocksCopied < blocks.count ? first + kBlocksCopied : blocks.count;
     if (copied)
       for (int k = 0; k < g.k; k++)
-        store(copy + k * 16, load(from + k * g.a_row, rows));
-    Tile t{};
-    t.a = copied ? copy : from;
-    t.a_row = copied ? 16 : g.a_row;
-    t.ahead = copied ? from + rows : from + 16 * g.a_row;
-    t.ahead_row = g.a_row;
-    for (int j = 0; j < g.n;)
-      j += columns_at<true>(g, j, i, rows, wide_vectors(rows), t);
+        for (int block = first; block < last; block++)
+          store(copies[block - first] + k * 16,
+                load(g.a + k * g.a_row + blocks.start(block), blocks.rows(block)));
+    for (int block = first; block < last; block++) {
+      const int i = blocks.start(block);
+      const int rows = blocks.rows(block);
+      Tile t{};
+      t.a = copied ? copies[block - first] : g.a + i;
+      t.a_row = copied ? 16 : g.a_row;
+      // A block's tiles fetch a line of each row of what is copied next, k / 8 rows each.
+      t.ahead = g.a + blocks.start(last) + (block - first) * 16;
+      t.ahead_row = g.a_row;
+      for (int j = 0, row = 0; j < g.n; row += g.k / 8) {
+        j += columns_at<true>(g, j, i, rows, wide_vectors(rows), t);
+        if (row < g.k) t.ahead += g.k / 8 * g.a_row;
+      }
+    }
   }
+}
+
+// Columns per block: b's part of the block stays in L2.
+inline int columns_in_cache(int depth) {
+  constexpr int kGrain = 4 * kPanel;
+  const int columns = kCachedFloats / (depth > 0 ? depth : 1) / kGrain * kGrain;
+  return columns > kGrain ? columns : kGrain;
 }
 
 template <bool Transposed>
 void blocked_product(const MatMul& g) {
-  constexpr int depth = Transposed ? kDepthTransposed : kDepth;
-  for (int i = 0; i < g.m; i += kRowsInCache) {
+  constexpr int most = Transposed ? kDepthTransposed : kDepth;
+  const int blocks = g.k <= most ? 1 : (g.k + most - 1) / most;
+  const int depth = (g.k + blocks - 1) / blocks;
+  const int columns = columns_in_cache(depth);
+  for (int j = 0; j < g.n; j += columns) {
     int k = 0;
     do {
       MatMul block = g;
-      block.m = g.m - i < kRowsInCache ? g.m - i : kRowsInCache;
+      block.n = g.n - j < columns ? g.n - j : columns;
       block.k = g.k - k < depth ? g.k - k : depth;
-      block.a += Transposed ? k * g.a_row + i : i * g.a_row + k;
-      block.b += k * g.b_row;
-      block.c += i * g.c_row;
+      block.a += Transposed ? k * g.a_row : k;
+      block.b += j / kPanel * g.b_panel + k * g.b_row;
+      block.c += j;
       if (k > 0) {
         block.init = block.c;
         block.init_row = g.c_row;
       } else if (g.init != nullptr) {
-        block.init += i * g.init_row;
+        block.init += j;
       }
       if (Transposed) {
         product_of_columns(block);
@@ -228,12 +243,16 @@ void matmul(const MatMul& g) { blocked_product<false>(g); }
 void matmul_transposed(const MatMul& g) { blocked_product<true>(g); }
 
 void pack_transposed(int n, int k, const float* w, float* packed, int first, int last) {
+  constexpr int kDeep = 16;  // a cache line of each of the panel's rows of w at a time
   for (int panel = first; panel < last; panel++) {
     float* to = packed + size_t(panel) * kPanel * k;
-    for (int j = 0; j < kPanel; j++) {
-      const int column = panel * kPanel + j;
-      const float* from = w + size_t(column) * k;
-      for (int i = 0; i < k; i++) to[size_t(i) * kPanel + j] = column < n ? from[i] : 0.0f;
+    for (int i = 0; i < k; i += kDeep, to += kDeep * kPanel) {
+      const int depth = k - i < kDeep ? k - i : kDeep;
+      for (int j = 0; j < kPanel; j++) {
+        const int column = panel * kPanel + j;
+        const float* from = w + size_t(column) * k + i;
+        for (int d = 0; d < depth; d++) to[d * kPanel + j] = column < n ? from[d] : 0.0f;
+      }
     }
   }
 }
