@@ -5,6 +5,7 @@ export * from './chat-prompt.ts';
 export * from './episode-codec.ts';
 export * from './episode-config.ts';
 export * from './evidence.ts';
+export * from './exports/index.ts';
 export * from './fill-alignment.ts';
 export * from './judge.ts';
 export * from './multi-query.ts';

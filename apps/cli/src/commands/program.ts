@@ -7,6 +7,7 @@ import { doctorCommand } from './doctor-command.ts';
 import { retrieveServerCommand } from './retrieve-server-command.ts';
 import { quickstartCommand, runCommand } from './run-command.ts';
 import { stageCommand } from './stage-command.ts';
+import { synthesizeCommand, workerCommand } from './synthesize-command.ts';
 
 /** @param signal Fires on Ctrl-C. */
 export function buildProgram(signal: AbortSignal): Command {
@@ -26,6 +27,8 @@ Examples:
   program.addCommand(quickstartCommand(signal));
   program.addCommand(runCommand(signal));
   for (const stage of STAGES) program.addCommand(stageCommand(stage, signal));
+  program.addCommand(synthesizeCommand(signal));
+  program.addCommand(workerCommand(signal));
   program.addCommand(baseCommand(signal));
   program.addCommand(retrieveServerCommand(signal));
   program.addCommand(doctorCommand());

@@ -110,6 +110,9 @@ export const tasksSchema = section(
 
 export const trajectoriesSchema = section(
   {
+    teacher: setting(z.enum(['oracle', 'models']), {
+      about: 'who makes them: the oracle, or the language models of the synthesis section',
+    }).default('oracle'),
     concurrency: setting(z.int().min(1).max(4096), {
       about: 'episodes under way at once; changes no result',
       unit: 'episodes',

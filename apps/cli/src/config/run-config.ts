@@ -20,6 +20,7 @@ import {
 } from './learning-sections.ts';
 import { searchSchema } from './search-section.ts';
 import { setting } from './setting.ts';
+import { synthesisSchema } from './synthesis-section.ts';
 
 const sections = {
   corpus: corpusSchema,
@@ -29,6 +30,7 @@ const sections = {
   tasks: tasksSchema,
   episode: episodeSchema,
   trajectories: trajectoriesSchema,
+  synthesis: synthesisSchema,
   model: modelSchema,
   base: baseSchema,
   sft: sftSchema,
@@ -51,6 +53,7 @@ export const runConfigSchema = z.strictObject({
   tasks: tasksSchema.prefault({}),
   episode: episodeSchema.prefault({}),
   trajectories: trajectoriesSchema.prefault({}),
+  synthesis: synthesisSchema.prefault({}),
   model: modelSchema.prefault({}),
   base: baseSchema.prefault({}),
   sft: sftSchema.prefault({}),

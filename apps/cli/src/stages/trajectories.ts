@@ -15,6 +15,10 @@ import { readTasks } from './read-tasks.ts';
 const CHUNK_TASKS = 128;
 
 export async function trajectoriesStage(run: RunContext, config: RunConfig): Promise<StageOutcome> {
+  if (config.trajectories.teacher === 'models') {
+    const { synthesisStage } = await import('./synthesis.ts');
+    return synthesisStage(run, config);
+  }
   return runStage(run, {
     name: 'trajectories',
     // Concurrency changes no result.

@@ -1,5 +1,6 @@
 export { decide, type Decision } from './decide.ts';
 export { ModelPlayer, type ModelPlayerOptions, type TeacherModels } from './model-player.ts';
+export { oracleModel, oracleRoles, type RoleChat } from './oracle-roles.ts';
 export { CHINESE } from './prompts/chinese.ts';
 export { ENGLISH } from './prompts/english.ts';
 export { promptsFor } from './prompts/language.ts';

@@ -18,10 +18,10 @@ import {
 import { RoleModel } from '../../test/role-model.ts';
 import { resolveEpisodeConfig } from '../episode-config.ts';
 import { parseTurn, renderPrompt } from '../protocol.ts';
-import { oracleRoles } from '../testing/index.ts';
 import { trajectoryToExample } from '../trajectory-example.ts';
 import { CHINESE } from './prompts/chinese.ts';
 import { ENGLISH } from './prompts/english.ts';
+import { oracleRoles } from './oracle-roles.ts';
 import { promptHash, ROLES, type Role } from './prompts/prompts.ts';
 import { resolveSynthesisConfig } from './synthesis-config.ts';
 import { synthesize, type SynthesisEnvironment } from './synthesize.ts';

@@ -1,12 +1,13 @@
-// The oracle in the roles of language models, for tests and trials without one: reads the prompts, knows the tasks.
+// The oracle in the roles of language models, for trials without one: reads the prompts, knows the tasks.
+import type { ChatModel } from '@masksearch/chat';
 import { goldsOf, type Task } from '@masksearch/core';
 import { normalizeAnswer } from '@masksearch/rewards';
 import { findEvidence, occursIn } from '../evidence.ts';
 import { renderPrompt } from '../protocol.ts';
 import { planOf, type PlanStep } from '../teacher-plan.ts';
-import { CHINESE } from '../synthesis/prompts/chinese.ts';
-import { ENGLISH } from '../synthesis/prompts/english.ts';
-import { ROLES, type Prompts, type Role } from '../synthesis/prompts/prompts.ts';
+import { CHINESE } from './prompts/chinese.ts';
+import { ENGLISH } from './prompts/english.ts';
+import { ROLES, type Prompts, type Role } from './prompts/prompts.ts';
 
 /** The part of a chat request that a role's reply depends on. */
 export interface RoleChat {
@@ -28,6 +29,23 @@ export function oracleRoles(tasks: readonly Task[]): (chat: RoleChat) => string 
     const part = (heading: keyof Prompts['headings']): string =>
       sections.get(prompts.headings[heading]) ?? '';
     return JSON.stringify(REPLIES[role](task, part));
+  };
+}
+
+/** The oracle as a model that knows the given tasks. */
+export function oracleModel(tasks: readonly Task[]): ChatModel {
+  const reply = oracleRoles(tasks);
+  return {
+    name: 'oracle',
+    structured: true,
+    complete: (request) =>
+      Promise.resolve({
+        text: reply(request),
+        toolCalls: [],
+        finish: 'stop',
+        usage: { inputTokens: 0, outputTokens: 0 },
+        model: 'oracle',
+      }),
   };
 }
 

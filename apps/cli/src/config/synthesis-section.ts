@@ -1,0 +1,71 @@
+// Configuration of trajectory making by language models: who plays which role, and how the work is shared out.
+import { synthesisConfigSchema } from '@masksearch/agent';
+import { endpointConfigSchema } from '@masksearch/chat';
+import { z } from 'zod';
+import { section, setting } from './setting.ts';
+
+const { shape } = synthesisConfigSchema;
+const role = (about: string, value: string) => setting(z.string().min(1), { about }).default(value);
+
+export const synthesisSchema = section(
+  {
+    endpoints: setting(z.record(z.string().regex(/^[\w-]+$/), endpointConfigSchema), {
+      about:
+        'OpenAI-compatible endpoints by name: baseUrl, model, apiKeyVariable, concurrency, requestsPerMinute, tokensPerMinute, price, timeouts, retries, structuredOutput, stream',
+    }).default({}),
+    roles: section(
+      {
+        planner: role('endpoint that plans, or oracle', 'oracle'),
+        rewriter: role('endpoint that words queries, or oracle', 'oracle'),
+        observer: role('endpoint that reads results and decides, or oracle', 'oracle'),
+        judge: role('endpoint that judges, oracle, or rule for the rule check alone', 'rule'),
+      },
+      'who plays which role',
+    ).prefault({}),
+    language: setting(shape.language, { about: "of the prompts; auto goes by the task's text" }),
+    queriesPerSearch: setting(shape.queriesPerSearch, {
+      about: 'queries of one search turn, searched in parallel',
+      unit: 'queries',
+    }),
+    maxReflections: setting(shape.maxReflections, {
+      about: 'reflections in a row; after them the observer must answer or go on',
+      source: 'MaskSearch: own knowledge after two',
+    }),
+    temperature: setting(shape.temperature, { about: 'of all roles but the judge' }),
+    maxReplyTokens: setting(shape.maxReplyTokens, { about: 'of one reply', unit: 'tokens' }),
+    acceptance: setting(shape.acceptance, {
+      about: 'who decides what is kept: the rule check, the judge model, or both',
+    }),
+    requireSupport: setting(shape.requireSupport, {
+      about: 'reject an answer that stands in no result, even if it is right',
+    }),
+    samplesPerTask: setting(z.int().min(1).max(64), {
+      about: 'trajectories of each task',
+    }).default(1),
+    evaluationFiles: setting(z.array(z.string().min(1)), {
+      about:
+        'task files (JSON lines) that must not be trained on, besides the held-out tasks: tasks that share words or titles are rejected',
+    }).default([]),
+    capUsd: setting(z.number().positive().nullable(), {
+      about: 'stop before the prices of the endpoints add up to more; per start, null = no cap',
+      unit: 'US dollars',
+    }).default(null),
+    concurrency: setting(z.int().min(1).max(4096), {
+      about:
+        'tasks under way in one process; more than the endpoints allow, so that waiting tasks fill the gaps',
+      unit: 'tasks',
+    }).default(64),
+    processes: setting(z.int().min(1).max(64), {
+      about: 'worker processes on this machine; further ones join with `masksearch worker`',
+    }).default(1),
+    itemsPerShard: setting(z.int().min(1), {
+      about: 'tasks that a worker takes at a time',
+      unit: 'tasks',
+    }).default(50),
+    redis: setting(z.url({ protocol: /^redis$/ }).nullable(), {
+      about:
+        'Redis that shares the work between machines, with its password in MASKSEARCH_REDIS_PASSWORD; null = SQLite, one machine',
+    }).default(null),
+  },
+  'trajectories from language models',
+);

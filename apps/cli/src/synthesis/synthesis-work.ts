@@ -1,0 +1,106 @@
+// The work of synthesis as shards in a queue: what the stage and every further worker do.
+import { join } from 'node:path';
+import {
+  resolveEpisodeConfig,
+  resolveSynthesisConfig,
+  synthesisConfigSchema,
+  synthesize,
+} from '@masksearch/agent';
+import type { CostReport } from '@masksearch/chat';
+import { parseRecord, taskSchema, type Trajectory } from '@masksearch/core';
+import { runWorker, SqliteQueue, type WorkQueue } from '@masksearch/queue';
+import type { RunConfig } from '../config/run-config.ts';
+import { hashJson, stageFile, type RunContext } from '../run/run-folder.ts';
+import { readTokenizer } from '../stages/model-source.ts';
+import { withSearch } from '../stages/search-source.ts';
+import { withoutClock } from '../stages/without-clock.ts';
+import { contaminationTest } from './contamination.ts';
+import { openRoleModels } from './role-models.ts';
+
+export const QUEUE_FILE = 'queue.sqlite';
+export const PARTS_FOLDER = 'parts';
+
+/** What every worker of one synthesis shares. */
+export interface SynthesisJob {
+  readonly run: RunContext;
+  readonly config: RunConfig;
+  /** Working folder of the stage. */
+  readonly folder: string;
+}
+
+export function itemsFile(run: RunContext): string {
+  return stageFile(run, 'tasks', 'train.jsonl');
+}
+
+/** @throws {UnavailableError} no Redis answers. */
+export async function openQueue({ run, config, folder }: SynthesisJob): Promise<WorkQueue> {
+  const { redis } = config.synthesis;
+  if (redis === null) return new SqliteQueue(join(folder, QUEUE_FILE));
+  const { RedisQueue } = await import('@masksearch/queue/redis');
+  const key = hashJson({ folder: run.folder, seed: run.seed, config: synthesisSettings(config) });
+  return RedisQueue.connect({
+    url: redis,
+    name: `masksearch-${key.slice(0, 16)}`,
+    passwordVariable: 'MASKSEARCH_REDIS_PASSWORD',
+  });
+}
+
+/** Takes shards until all are done. @returns what the calls of this process cost. */
+export async function workOnSynthesis(
+  job: SynthesisJob,
+  queue: WorkQueue,
+  onTask: () => unknown = () => undefined,
+): Promise<CostReport> {
+  const { run, config, folder } = job;
+  const { samplesPerTask, concurrency } = config.synthesis;
+  const models = openRoleModels(run.folder, config);
+  const shared = {
+    tokenizer: readTokenizer(run, config),
+    episode: resolveEpisodeConfig(config.episode),
+    synthesis: resolveSynthesisConfig(pickSynthesis(config)),
+    seed: run.seed,
+    isContaminated: await contaminationTest(run, config),
+  };
+  try {
+    await withSearch({ run, config, side: 'train' }, ({ search }) =>
+      runWorker({
+        queue,
+        items: itemsFile(run),
+        parts: join(folder, PARTS_FOLDER),
+        concurrency,
+        signal: run.signal,
+        onRecord: onTask,
+        work: async ({ index, line }, signal) => {
+          const task = parseRecord(taskSchema, JSON.parse(line), `task ${index + 1}`);
+          const environment = { ...shared, search, models: models.forTask(task), signal };
+          const samples: Trajectory[] = [];
+          for (let sample = 0; sample < samplesPerTask; sample++) {
+            samples.push(withoutClock(await synthesize(task, sample, environment)));
+          }
+          return samples;
+        },
+      }),
+    );
+    return models.meter.report();
+  } finally {
+    await models.close();
+  }
+}
+
+/** What decides the trajectories; limits, prices and the sharing out of the work do not. */
+export function synthesisSettings(config: RunConfig): unknown {
+  const { endpoints, roles, samplesPerTask, evaluationFiles } = config.synthesis;
+  const models = Object.fromEntries(
+    Object.entries(endpoints).map(([name, { baseUrl, model, structuredOutput }]) => [
+      name,
+      { baseUrl, model, structuredOutput },
+    ]),
+  );
+  return { models, roles, samplesPerTask, evaluationFiles, ...pickSynthesis(config) };
+}
+
+/** The keys of the section that the agent knows. */
+function pickSynthesis({ synthesis }: RunConfig): Record<string, unknown> {
+  const known = Object.keys(synthesisConfigSchema.shape);
+  return Object.fromEntries(Object.entries(synthesis).filter(([key]) => known.includes(key)));
+}

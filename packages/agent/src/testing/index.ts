@@ -1,1 +1,0 @@
-export { oracleRoles, type RoleChat } from './oracle-roles.ts';
