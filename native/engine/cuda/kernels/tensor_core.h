@@ -20,26 +20,24 @@ inline void multiply_tiles(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, u
   struct Operands {
     uint32_t a[4], b[2];
   };
-  static_assert(sizeof(Operands) <= emulator::kLaneBytes);
+  static_assert(sizeof(Operands) <= emulator::kLaneBytes && emulator::kLaneBytes % 64 == 0);
   const Operands mine = {{a[0], a[1], a[2], a[3]}, {b0, b1}};
   const unsigned lane = emulator::lane();
   std::memcpy(emulator::lane_memory(lane), &mine, sizeof mine);
   emulator::warp_barrier();
   const auto of_lane = [](unsigned l) {
-    Operands o;
-    std::memcpy(&o, emulator::lane_memory(l), sizeof o);
-    return o;
+    return reinterpret_cast<const Operands*>(emulator::lane_memory(l));
   };
-  const auto half = [](uint32_t packed, unsigned odd) {
-    return to_float({uint16_t(odd ? packed >> 16 : packed & 0xffff)});
-  };
+  const auto low = [](uint32_t packed) { return float_of(packed << 16); };
+  const auto high = [](uint32_t packed) { return float_of(packed & 0xffff0000u); };
   for (unsigned i = 0; i < 4; i++) {
     const unsigned row = lane / 4 + (i / 2) * 8, column = lane % 4 * 2 + i % 2;
     float sum = c[i];
-    for (unsigned k = 0; k < 16; k++) {
-      const Operands left = of_lane(row % 8 * 4 + k % 8 / 2);
-      const Operands right = of_lane(column * 4 + k % 8 / 2);
-      sum += half(left.a[row / 8 + k / 8 * 2], k % 2) * half(right.b[k / 8], k % 2);
+    for (unsigned k = 0; k < 16; k += 2) {
+      const uint32_t left = of_lane(row % 8 * 4 + k % 8 / 2)->a[row / 8 + k / 8 * 2];
+      const uint32_t right = of_lane(column * 4 + k % 8 / 2)->b[k / 8];
+      sum += low(left) * low(right);
+      sum += high(left) * high(right);
     }
     c[i] = sum;
   }

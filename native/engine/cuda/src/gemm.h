@@ -30,8 +30,8 @@ struct Product {
   const bf16* bias = nullptr;
   const void* addend = nullptr;
   int64_t addend_row = 0;
-  void* d;
-  int64_t d_row;
+  void* d = nullptr;
+  int64_t d_row = 0;
   Storage storage = Storage::bfloat16;
   // With addend == d: d holds zeros, so the product may be tried several times and cleared.
   bool addend_is_zero = false;

@@ -15,14 +15,14 @@ namespace cuda = masksearch::cuda;
 
 namespace {
 
-struct Case {
+struct AttentionCase {
   const char* why;
   cuda::AttentionShape shape;
   std::vector<int> lengths;
 };
 
-const std::vector<Case>& cases_of_attention() {
-  static const std::vector<Case> all = {
+const std::vector<AttentionCase>& cases_of_attention() {
+  static const std::vector<AttentionCase> all = {
       {"one token alone", {2, 1, 64}, {1}},
       {"lengths around a key step and a tile", {3, 3, 64}, {31, 1, 33, 64, 65}},
       {"six query heads to a key head, two tiles and a bit", {6, 1, 128}, {130, 2}},
@@ -37,7 +37,7 @@ struct Inputs {
   std::vector<float> qkv, d_out;
 };
 
-Inputs make_inputs(const Case& c, uint32_t seed) {
+Inputs make_inputs(const AttentionCase& c, uint32_t seed) {
   Inputs in;
   for (size_t s = 0; s < c.lengths.size(); s++) {
     in.runs.push_back({in.rows, c.lengths[s], 0, int32_t(s)});
@@ -55,7 +55,7 @@ struct Outputs {
 
 // Forward and backward through the kernels given.
 template <class Forward, class Backward>
-Outputs run_both(const Case& c, const Inputs& in, Forward forward, Backward backward) {
+Outputs run_both(const AttentionCase& c, const Inputs& in, Forward forward, Backward backward) {
   const auto query_tiles = cuda::query_tiles(in.runs);
   const auto key_tiles = cuda::key_tiles(in.runs);
   DeviceArray<cuda::QueryTile> queries(query_tiles);
@@ -73,7 +73,7 @@ Outputs run_both(const Case& c, const Inputs& in, Forward forward, Backward back
   return {widened(out.read()), log_sums.read(), widened(d_qkv.read())};
 }
 
-void check_against_reference(const Case& c, const Inputs& in, const Outputs& got, double slack) {
+void check_against_reference(const AttentionCase& c, const Inputs& in, const Outputs& got, double slack) {
   const AttentionReference expected =
       attention_reference(c.shape, in.runs, in.rows, in.qkv, in.d_out);
   CHECK_WITHIN(std::string("out: ") + c.why, got.out, expected.out, slack * kBf16, kBf16);
@@ -111,7 +111,7 @@ struct Pool {
 }  // namespace
 
 TEST("attention: tensor cores, forward and both gradients") {
-  for (const Case& c : cases_of_attention()) {
+  for (const AttentionCase& c : cases_of_attention()) {
     const Inputs in = make_inputs(c, 11);
     check_against_reference(
         c, in, run_both(c, in, cuda::attention_forward, cuda::attention_backward), 2);
@@ -119,11 +119,11 @@ TEST("attention: tensor cores, forward and both gradients") {
 }
 
 TEST("attention: plain loops, forward and both gradients, any head width") {
-  std::vector<Case> all = cases_of_attention();
+  std::vector<AttentionCase> all = cases_of_attention();
   all.push_back({"a head of 8", {2, 2, 8}, {5, 70}});
   all.push_back({"a head of 80", {2, 1, 80}, {33}});
   all.push_back({"a head of 256", {1, 1, 256}, {9}});
-  for (const Case& c : all) {
+  for (const AttentionCase& c : all) {
     const Inputs in = make_inputs(c, 12);
     check_against_reference(
         c, in, run_both(c, in, cuda::attention_forward_plain, cuda::attention_backward_plain), 1);
@@ -131,11 +131,11 @@ TEST("attention: plain loops, forward and both gradients, any head width") {
 }
 
 TEST("attention: a sequence does not feel its neighbours, bit for bit") {
-  const Case packed = {"packed", {2, 1, 64}, {70, 33, 5}};
+  const AttentionCase packed = {"packed", {2, 1, 64}, {70, 33, 5}};
   const Inputs all = make_inputs(packed, 13);
   const Outputs together = run_both(packed, all, cuda::attention_forward, cuda::attention_backward);
   const int W = packed.shape.columns(), Q = 2 * 64;
-  const Case alone = {"alone", packed.shape, {33}};
+  const AttentionCase alone = {"alone", packed.shape, {33}};
   Inputs one;
   one.rows = 33;
   one.runs = {{0, 33, 0, 0}};
@@ -147,7 +147,7 @@ TEST("attention: a sequence does not feel its neighbours, bit for bit") {
 }
 
 TEST("attention: large scores stay finite") {
-  const Case c = {"large", {1, 1, 64}, {65}};
+  const AttentionCase c = {"large", {1, 1, 64}, {65}};
   Inputs in = make_inputs(c, 14);
   for (float& x : in.qkv) x *= 32;
   const Outputs got = run_both(c, in, cuda::attention_forward, cuda::attention_backward);
@@ -157,7 +157,7 @@ TEST("attention: large scores stay finite") {
 
 #if defined(MASKSEARCH_EMULATED)
 TEST("attention: the order in which threads run does not show") {
-  const Case c = cases_of_attention()[1];
+  const AttentionCase c = cases_of_attention()[1];
   const Inputs in = make_inputs(c, 15);
   const Outputs forward = run_both(c, in, cuda::attention_forward, cuda::attention_backward);
   emulator::reverse_threads = true;
@@ -171,7 +171,7 @@ TEST("attention: the order in which threads run does not show") {
 TEST("attention from pages: a prompt read in two pieces, and one token at a time") {
   for (const cuda::AttentionShape shape :
        {cuda::AttentionShape{6, 1, 128}, {4, 2, 64}, {2, 2, 16}}) {
-    const Case c = {"pages", shape, {1, 64, 70, 600}};
+    const AttentionCase c = {"pages", shape, {1, 64, 70, 600}};
     const int D = shape.head_width, H = shape.heads, W = shape.columns();
     const bool narrow = D == 16;
     const Inputs in = make_inputs(c, 16);

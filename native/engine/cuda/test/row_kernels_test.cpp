@@ -114,7 +114,7 @@ TEST("column_sums: added in groups of rows") {
 TEST("rope: both directions, heads beyond the rotated ones untouched") {
   for (const int D : {16, 64, 80, 128}) {
     const int rows = 7, heads = 3, ld = 5 * D;
-    Random random(uint32_t(D));
+    Random random{uint32_t(D)};
     const auto x = bf16_normals(&random, size_t(rows) * ld, 1);
     std::vector<float> table(size_t(32) * D);
     for (int p = 0; p < 32; p++)
@@ -138,7 +138,7 @@ TEST("rope: both directions, heads beyond the rotated ones untouched") {
 
 TEST("swiglu: forward and backward") {
   for (const Size s : {Size{1, 8}, Size{5, 24}, Size{33, 4864}}) {
-    Random random(uint32_t(s.width));
+    Random random{uint32_t(s.width)};
     const size_t n = size_t(s.rows) * s.width;
     auto gate_up = bf16_normals(&random, 2 * n, 3);
     gate_up[0] = 90;  // sigmoid 1 and, below, 0

@@ -1,0 +1,282 @@
+// accumulate, score and step on the device.
+#include "device_model.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "token_loss.h"
+#include "validate.h"
+
+namespace masksearch::cuda {
+
+// Sequences that go through the layers together: their work lists, labels and buffers.
+struct DeviceModel::Pass {
+  std::vector<int32_t> tokens, positions, labels;
+  int first_token = 0;
+  EmbeddingOrder order;
+  TrainingPlan plan;
+  PassBuffers buffers{};
+  std::vector<LayerBuffers> layers;
+  bf16* last_x = nullptr;
+};
+
+namespace {
+
+// Calls body(first, last) over runs of sequences of at most `tokens` tokens, or one long sequence.
+template <class Body>
+void for_passes(const Batch& batch, int tokens, const Body& body) {
+  int first = 0;
+  for (int s = 1; s <= batch.sequence_count; s++) {
+    if (s < batch.sequence_count && batch.offsets[s + 1] - batch.offsets[first] <= tokens) continue;
+    body(first, s);
+    first = s;
+  }
+}
+
+LayerBuffers buffers_of(const DeviceState& s, const LayerPlan& p) {
+  return {s.at<bf16>(p.x),       s.at<bf16>(p.qkv),        s.at<bf16>(p.attention),
+          s.at<float>(p.log_sums), s.at<bf16>(p.x_mid),    s.at<bf16>(p.gate_up),
+          s.at<float>(p.rstd_in),  s.at<float>(p.rstd_post)};
+}
+
+template <class T>
+void upload(DeviceState* s, size_t offset, const std::vector<T>& values) {
+  if (!values.empty())
+    s->stream.to_device(s->at<T>(offset), values.data(), values.size() * sizeof(T));
+}
+
+}  // namespace
+
+DeviceModel::DeviceModel(const DecoderConfig& config, const DeviceOptions& options)
+    : state(config, options), decoder(&state) {
+  if (options.pass_tokens < 1)
+    reject("cuda: expected pass_tokens >= 1, received " + std::to_string(options.pass_tokens));
+}
+
+std::string DeviceModel::memory_report() const {
+  return "model on " + state.device.name + ", " + gibibytes(state.plan.end) + "\n" +
+         state.plan.table + last_plan_;
+}
+
+void DeviceModel::read(Arena arena, size_t offset, size_t count, float* out) {
+  state.read(arena, offset, count, out);
+}
+
+void DeviceModel::write(Arena arena, size_t offset, size_t count, const float* values) {
+  if (arena == Arena::weights) cache_epoch_++;
+  if (arena == Arena::gradients) gradients_are_zero_ = false;
+  state.write(arena, offset, count, values);
+}
+
+void DeviceModel::set_version(int64_t version) {
+  if (version < 0)
+    reject("set_version: expected a version >= 0, received " + std::to_string(version));
+  version_ = version;
+  cache_epoch_++;
+}
+
+DeviceModel::Pass DeviceModel::begin_pass(const Batch& batch, int first, int last,
+                                          bool backward) {
+  Pass pass;
+  pass.first_token = batch.offsets[first];
+  std::vector<RowRun> runs;
+  for (int s = first; s < last; s++) {
+    const int count = batch.offsets[s + 1] - batch.offsets[s];
+    runs.push_back({batch.offsets[s] - pass.first_token, count, 0, s - first});
+    for (int t = 0; t < count; t++) {
+      pass.tokens.push_back(batch.tokens[batch.offsets[s] + t]);
+      pass.positions.push_back(t);
+      if (batch.loss_mask[batch.offsets[s] + t] != 0) pass.labels.push_back(batch.offsets[s] + t);
+    }
+  }
+  if (pass.labels.empty()) return pass;
+  const int rows = int(pass.tokens.size());
+  const std::vector<QueryTile> queries = query_tiles(runs);
+  const std::vector<KeyTile> keys = key_tiles(runs);
+  pass.plan =
+      plan_training(state.config, {rows, last - first, int(pass.labels.size()), backward},
+                    state.free_begin(), state.free_bytes(), state.held_bytes());
+  const TrainingPlan& p = pass.plan;
+  last_plan_ = std::string(backward ? "training" : "scoring") + " pass of " +
+               std::to_string(rows) + " tokens, " + gibibytes(p.bytes) + "; layers that keep " +
+               "everything " + std::to_string(p.kept_everything) + ", all but gate and up " +
+               std::to_string(p.kept_without_gate_up) + ", their input " +
+               std::to_string(p.kept_input) + "\n" + p.table;
+  upload(&state, p.tokens, pass.tokens);
+  upload(&state, p.positions, pass.positions);
+  upload(&state, p.query_tiles, queries);
+  upload(&state, p.key_tiles, keys);
+  if (backward) {
+    pass.order = embedding_order(pass.tokens);
+    upload(&state, p.order_token, pass.order.token);
+    upload(&state, p.order_start, pass.order.start);
+    upload(&state, p.order, pass.order.order);
+  }
+  pass.buffers = {rows,
+                  int(queries.size()),
+                  state.at<int32_t>(p.tokens),
+                  state.at<int32_t>(p.positions),
+                  state.at<QueryTile>(p.query_tiles),
+                  state.at<KeyTile>(p.key_tiles),
+                  state.at<bf16>(p.hidden),
+                  state.at<bf16>(p.product),
+                  state.at<float>(p.scratch),
+                  state.at<bf16>(p.d_hidden),
+                  state.at<bf16>(p.d_product),
+                  state.at<bf16>(p.d_attention),
+                  state.at<bf16>(p.d_qkv)};
+  for (const LayerPlan& layer : p.layers) pass.layers.push_back(buffers_of(state, layer));
+  pass.last_x = state.at<bf16>(p.last_x);
+  return pass;
+}
+
+void DeviceModel::forward(const Pass& pass) {
+  decoder.embed(pass.buffers, pass.layers[0].x);
+  const size_t last = pass.layers.size() - 1;
+  for (size_t l = 0; l <= last; l++)
+    decoder.layer_forward(int(l), pass.buffers, pass.layers[l],
+                          l == last ? pass.last_x : pass.layers[l + 1].x);
+}
+
+void DeviceModel::backward(const Pass& pass) {
+  bf16* dx = state.at<bf16>(pass.plan.dx);
+  for (int l = int(pass.layers.size()) - 1; l >= 0; l--)
+    decoder.layer_backward(l, pass.buffers, pass.layers[l], pass.plan.layers[l].keep,
+                           gradients_are_zero_, dx);
+  decoder.embed_backward(pass.order, state.at<int32_t>(pass.plan.order_token),
+                         state.at<int32_t>(pass.plan.order_start),
+                         state.at<int32_t>(pass.plan.order), dx);
+}
+
+void DeviceModel::head_backward(const Pass& pass, int count, bool first, const float* d_log_probs,
+                                const float* d_entropies) {
+  const TrainingPlan& p = pass.plan;
+  const size_t bytes = size_t(count) * sizeof(float);
+  state.stream.to_device(state.at<float>(p.d_log_probs), d_log_probs, bytes);
+  state.stream.to_device(state.at<float>(p.d_entropies), d_entropies, bytes);
+  float* logits = state.at<float>(p.logits);
+  row_gradient(state.stream, count, state.config.vocabulary_size, logits,
+               logits_row(state.config), state.at<int32_t>(p.targets),
+               state.at<RowStatistics>(p.statistics), state.at<float>(p.d_log_probs),
+               state.at<float>(p.d_entropies));
+  decoder.logits_backward(count, logits, state.at<bf16>(p.chunk_hidden), first,
+                          state.at<bf16>(p.d_chunk_hidden));
+  decoder.final_norm_backward(count, state.at<bf16>(p.d_chunk_hidden), pass.last_x,
+                              state.at<int32_t>(p.row_of), state.at<float>(p.chunk_rstd),
+                              state.at<bf16>(p.dx), pass.buffers.scratch);
+}
+
+void DeviceModel::loss_head(const Pass& pass, const Batch& batch, const Evaluate& evaluate,
+                            float* log_probs, float* entropies) {
+  const TrainingPlan& p = pass.plan;
+  const size_t chunk = size_t(p.chunk_rows);
+  std::vector<int32_t> row_of(chunk), targets(chunk);
+  std::vector<RowStatistics> statistics(chunk);
+  std::vector<float> chunk_log_probs(chunk), chunk_entropies(chunk), d_log_probs(chunk),
+      d_entropies(chunk);
+  for (size_t first = 0; first < pass.labels.size(); first += chunk) {
+    const int32_t* labels = pass.labels.data() + first;
+    const int count = int(std::min(chunk, pass.labels.size() - first));
+    for (int i = 0; i < count; i++) {
+      row_of[i] = labels[i] - 1 - pass.first_token;
+      targets[i] = batch.tokens[labels[i]];
+    }
+    upload(&state, p.row_of, row_of);
+    upload(&state, p.targets, targets);
+    bf16* hidden = state.at<bf16>(p.chunk_hidden);
+    float* logits = state.at<float>(p.logits);
+    decoder.final_norm(count, pass.last_x, state.at<int32_t>(p.row_of), hidden,
+                       state.at<float>(p.chunk_rstd));
+    decoder.logits(count, hidden, logits);
+    row_statistics(state.stream, count, state.config.vocabulary_size, logits,
+                   logits_row(state.config), state.at<int32_t>(p.targets),
+                   state.at<RowStatistics>(p.statistics), state.at<float>(p.log_probs));
+    state.stream.to_host(statistics.data(), state.at<RowStatistics>(p.statistics),
+                         size_t(count) * sizeof(RowStatistics));
+    state.stream.to_host(chunk_log_probs.data(), state.at<float>(p.log_probs),
+                         size_t(count) * sizeof(float));
+    state.stream.synchronize();
+    for (int i = 0; i < count; i++) {
+      chunk_entropies[i] = statistics[i].entropy;
+      log_probs[labels[i]] = chunk_log_probs[i];
+      entropies[labels[i]] = chunk_entropies[i];
+    }
+    if (!evaluate) continue;
+    evaluate(count, labels, chunk_log_probs.data(), chunk_entropies.data(), d_log_probs.data(),
+             d_entropies.data());
+    head_backward(pass, count, gradients_are_zero_ && first == 0, d_log_probs.data(),
+                  d_entropies.data());
+  }
+}
+
+AccumulateResult DeviceModel::accumulate(const Batch& batch, const TokenLoss& loss,
+                                         float* log_probs, float* entropies) {
+  check_batch("accumulate", state.config, batch);
+  check_loss(loss);
+  std::fill_n(log_probs, batch.token_count, 0.0f);
+  std::fill_n(entropies, batch.token_count, 0.0f);
+  AccumulateResult result;
+  const Evaluate evaluate = [&](int count, const int32_t* labels, const float* chunk_log_probs,
+                                const float* chunk_entropies, float* d_log_probs,
+                                float* d_entropies) {
+    evaluate_loss(loss, count, labels, chunk_log_probs, chunk_entropies, d_log_probs, d_entropies,
+                  &result);
+  };
+  for_passes(batch, state.options.pass_tokens, [&](int first, int last) {
+    const Pass pass = begin_pass(batch, first, last, true);
+    if (pass.labels.empty()) return;
+    forward(pass);
+    state.stream.clear(state.at<bf16>(pass.plan.dx),
+                       size_t(pass.buffers.rows) * state.config.width * sizeof(bf16));
+    loss_head(pass, batch, evaluate, log_probs, entropies);
+    backward(pass);
+    gradients_are_zero_ = false;
+    state.stream.synchronize();
+  });
+  return result;
+}
+
+void DeviceModel::score(const Batch& batch, float* log_probs, float* entropies) {
+  check_batch("score", state.config, batch);
+  std::fill_n(log_probs, batch.token_count, 0.0f);
+  std::fill_n(entropies, batch.token_count, 0.0f);
+  for_passes(batch, state.options.pass_tokens, [&](int first, int last) {
+    const Pass pass = begin_pass(batch, first, last, false);
+    if (pass.labels.empty()) return;
+    forward(pass);
+    loss_head(pass, batch, nullptr, log_probs, entropies);
+  });
+}
+
+double DeviceModel::step(const AdamW& o) {
+  check_adamw(o);
+  const double steps = double(version_ + 1);
+  const AdamWStep s = {float(o.learning_rate),
+                       float(o.beta1),
+                       float(o.beta2),
+                       float(o.epsilon),
+                       float(1 / (1 - std::pow(o.beta1, steps))),
+                       float(1 / std::sqrt(1 - std::pow(o.beta2, steps))),
+                       o.max_gradient_norm};
+  const StatePlan& p = state.plan;
+  const Span* spans = state.spans(float(o.weight_decay));
+  double* norm = state.at<double>(p.norm);
+  gradient_norm(state.stream, state.span_count(), spans, state.at<float>(p.gradients),
+                state.at<double>(p.partials), norm);
+  adamw(state.stream, state.span_count(), spans, s, norm, state.at<bf16>(p.weights),
+        state.at<int16_t>(p.rest), state.at<float>(p.gradients), state.at<float>(p.first_moments),
+        state.at<float>(p.second_moments));
+  double length = 0;
+  state.stream.to_host(&length, norm, sizeof length);
+  state.stream.synchronize();
+  if (!std::isfinite(length))
+    throw std::runtime_error(
+        "step: expected finite gradients, received a gradient norm of " + std::to_string(length) +
+        "; weights are unchanged, lower the learning rate or look for the batch that caused it");
+  gradients_are_zero_ = true;
+  version_++;
+  cache_epoch_++;
+  return length;
+}
+
+}  // namespace masksearch::cuda

@@ -1,0 +1,57 @@
+// A decoder on the device with the interface of the CPU's Model: accumulate, score and step over a
+// packed batch. Losses are evaluated on the host, chunk by chunk, by the code that the CPU uses.
+#pragma once
+
+#include <functional>
+
+#include "device_decoder.h"
+
+namespace masksearch::cuda {
+
+class DeviceModel {
+ public:
+  DeviceModel(const DecoderConfig& config, const DeviceOptions& options);
+
+  // Forward and backward; gradients +=. log_probs and entropies: (T), 0 where not labelled.
+  AccumulateResult accumulate(const Batch& batch, const TokenLoss& loss, float* log_probs,
+                              float* entropies);
+  void score(const Batch& batch, float* log_probs, float* entropies);
+  // Clips, updates, zeroes the gradients, counts a step. Returns the norm before clipping.
+  double step(const AdamW& options);
+
+  void read(Arena arena, size_t offset, size_t count, float* out);
+  void write(Arena arena, size_t offset, size_t count, const float* values);
+  int64_t version() const { return version_; }
+  void set_version(int64_t version);
+
+  // e.g. "cuda NVIDIA H200"
+  std::string device() const { return "cuda " + state.device.name; }
+  // The state's memory and the last pass's, as tables.
+  std::string memory_report() const;
+  // Grows whenever cached keys and values become stale.
+  int64_t cache_epoch() const { return cache_epoch_; }
+
+  DeviceState state;
+  DeviceDecoder decoder;
+
+ private:
+  struct Pass;
+  Pass begin_pass(const Batch& batch, int first, int last, bool backward);
+  void forward(const Pass& pass);
+  void backward(const Pass& pass);
+  using Evaluate = std::function<void(int count, const int32_t* labels, const float* log_probs,
+                                      const float* entropies, float* d_log_probs,
+                                      float* d_entropies)>;
+  // Runs the loss head over the pass's labels; without `evaluate` no gradient is made.
+  void loss_head(const Pass& pass, const Batch& batch, const Evaluate& evaluate, float* log_probs,
+                 float* entropies);
+  void head_backward(const Pass& pass, int count, bool first, const float* d_log_probs,
+                     const float* d_entropies);
+
+  int64_t version_ = 0;
+  int64_t cache_epoch_ = 0;
+  bool gradients_are_zero_ = true;
+  std::string last_plan_;
+};
+
+}  // namespace masksearch::cuda

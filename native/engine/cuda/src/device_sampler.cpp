@@ -1,0 +1,437 @@
+// Continuous batching on the device.
+#include "device_sampler.h"
+
+#include <algorithm>
+#include <cstring>
+#include <stdexcept>
+
+#include "philox.h"
+#include "validate.h"
+
+namespace masksearch::cuda {
+
+struct DeviceSampler::Sequence {
+  int handle = 0;
+  std::vector<int32_t> tokens;
+  uint32_t key0 = 0, key1 = 0;
+  State state = State::idle;
+  GenerateRequest request{};
+  Generated turn{};
+  std::vector<int32_t> pages;
+  int cached = 0;  // tokens whose keys and values are in the pages
+  int64_t cache_epoch = 0;
+  int64_t used = 0;  // clock of the last read
+
+  int pending() const { return int(tokens.size()) - cached; }
+};
+
+// One pinned block; pointers into it.
+struct DeviceSampler::Slots {
+  HostBuffer memory;
+  double* uniform;
+  int32_t *tokens, *positions, *page_of, *sampled;
+  float *temperature, *log_probs;
+
+  Slots(int slots, int pages_per_sequence)
+      : memory(size_t(slots) * (sizeof(double) + 4 * sizeof(int32_t) + 2 * sizeof(float) +
+                                size_t(pages_per_sequence) * sizeof(int32_t))) {
+    uniform = static_cast<double*>(memory.data());
+    tokens = reinterpret_cast<int32_t*>(uniform + slots);
+    positions = tokens + slots;
+    sampled = positions + slots;
+    temperature = reinterpret_cast<float*>(sampled + slots);
+    log_probs = temperature + slots;
+    page_of = reinterpret_cast<int32_t*>(log_probs + slots);
+  }
+};
+
+namespace {
+
+bool ends_with(const std::vector<int32_t>& tokens, const std::vector<int32_t>& end) {
+  return tokens.size() >= end.size() && std::equal(end.rbegin(), end.rend(), tokens.rbegin());
+}
+
+void check_sizes(const DecoderConfig& config, int max_sequences, int max_context_tokens) {
+  if (max_sequences < 1 || max_sequences > 65535)
+    reject("Sampler: expected max_sequences in [1, 65535], received " +
+           std::to_string(max_sequences));
+  if (max_context_tokens < 1 || max_context_tokens > config.max_positions)
+    reject("Sampler: expected max_context_tokens in [1, max_positions = " +
+           std::to_string(config.max_positions) + "], received " +
+           std::to_string(max_context_tokens));
+}
+
+}  // namespace
+
+int slot_bucket(int sequences, int max_sequences) {
+  int slots = 1;
+  while (slots < sequences) slots *= 2;
+  return std::min(slots, max_sequences);
+}
+
+DeviceSampler::DeviceSampler(DeviceModel& model, int max_sequences, int max_context_tokens)
+    : model_(model), max_sequences_(max_sequences), max_context_(max_context_tokens) {
+  check_sizes(model.state.config, max_sequences, max_context_tokens);
+  plan_ = plan_sampler(model.state.config, max_sequences, max_context_tokens,
+                       model.state.free_bytes() > 256 ? model.state.free_bytes() - 256 : 0);
+  slots_ = std::make_unique<Slots>(plan_.slots, plan_.pages_per_sequence);
+  base_ = model.state.hold(plan_.bytes);
+  model.state.stream.clear(at<void>(0), plan_.bytes);  // masked keys must not be NaN
+  for (int page = plan_.pages - 1; page > 0; page--) free_pages_.push_back(page);
+  std::vector<int32_t> own_slot(static_cast<size_t>(plan_.slots));
+  for (int i = 0; i < plan_.slots; i++) own_slot[i] = i;
+  model.state.stream.to_device(at<int32_t>(plan_.sequence_of), own_slot.data(),
+                               own_slot.size() * sizeof(int32_t));
+  model.state.stream.synchronize();
+}
+
+DeviceSampler::~DeviceSampler() { model_.state.release(base_); }
+
+// -- Sequences and turns --------------------------------------------------------------------------
+
+DeviceSampler::Sequence& DeviceSampler::find(const char* where, int handle) const {
+  const auto found = sequences_.find(handle);
+  if (found == sequences_.end())
+    reject(std::string(where) + ": expected an open sequence, received handle " +
+           std::to_string(handle) + "; it was closed or never opened");
+  return *found->second;
+}
+
+void DeviceSampler::require_idle(const char* where, const Sequence& sequence) const {
+  if (sequence.state != State::idle)
+    throw std::runtime_error(std::string(where) + ": expected no turn in progress on sequence " +
+                             std::to_string(sequence.handle) +
+                             ", received a call during one; wait for it to end or cancel it");
+}
+
+void DeviceSampler::check_cache(const char* where, const Sequence& sequence) const {
+  if (sequence.cached > 0 && sequence.cache_epoch != model_.cache_epoch())
+    throw std::runtime_error(
+        std::string(where) + ": expected the weights that filled the cache of sequence " +
+        std::to_string(sequence.handle) + ", received weights of version " +
+        std::to_string(model_.version()) +
+        "; close sequences before a training step, open new ones after");
+}
+
+int DeviceSampler::open(const int32_t* tokens, int count, uint32_t key0, uint32_t key1) {
+  check_tokens("open", model_.state.config, tokens, count);
+  if (count > max_context_)
+    reject("open: expected at most max_context_tokens = " + std::to_string(max_context_) +
+           " tokens, received " + std::to_string(count));
+  auto sequence = std::make_unique<Sequence>();
+  sequence->handle = next_handle_++;
+  sequence->tokens.assign(tokens, tokens + count);
+  sequence->key0 = key0;
+  sequence->key1 = key1;
+  const int handle = sequence->handle;
+  sequences_[handle] = std::move(sequence);
+  return handle;
+}
+
+void DeviceSampler::append(int handle, const int32_t* tokens, int count) {
+  Sequence& s = find("append", handle);
+  require_idle("append", s);
+  check_tokens("append", model_.state.config, tokens, count);
+  if (int64_t(s.tokens.size()) + count > max_context_)
+    reject("append: expected at most max_context_tokens = " + std::to_string(max_context_) +
+           " tokens in sequence " + std::to_string(handle) + ", received " +
+           std::to_string(s.tokens.size()) + " + " + std::to_string(count));
+  s.tokens.insert(s.tokens.end(), tokens, tokens + count);
+}
+
+int DeviceSampler::length(int handle) const { return int(find("length", handle).tokens.size()); }
+
+void DeviceSampler::generate(int handle, const GenerateRequest& request) {
+  Sequence& s = find("generate", handle);
+  require_idle("generate", s);
+  check_request(model_.state.config, request);
+  check_cache("generate", s);
+  if (s.tokens.empty())
+    reject("generate: expected at least one token in sequence " + std::to_string(handle) +
+           ", received none; open it with a prompt or append to it");
+  s.request = request;
+  s.turn = Generated{};
+  s.turn.sequence = handle;
+  s.state = State::waiting;
+  waiting_.push_back(handle);
+}
+
+void DeviceSampler::end_turn(Sequence* s, GenerateEnd end) {
+  s->turn.end = end;
+  ended_.push_back(std::move(s->turn));
+  s->turn = Generated{};
+  s->state = State::idle;
+  running_.erase(std::remove(running_.begin(), running_.end(), s), running_.end());
+  waiting_.erase(std::remove(waiting_.begin(), waiting_.end(), s->handle), waiting_.end());
+}
+
+void DeviceSampler::cancel(int handle) {
+  Sequence& s = find("cancel", handle);
+  if (s.state != State::idle) end_turn(&s, GenerateEnd::cancelled);
+}
+
+void DeviceSampler::close(int handle) {
+  Sequence& s = find("close", handle);
+  if (s.state != State::idle) end_turn(&s, GenerateEnd::cancelled);
+  drop_pages(&s);
+  sequences_.erase(handle);
+}
+
+// -- Pages ----------------------------------------------------------------------------------------
+
+void DeviceSampler::drop_pages(Sequence* s) {
+  free_pages_.insert(free_pages_.end(), s->pages.begin(), s->pages.end());
+  s->pages.clear();
+  s->cached = 0;
+}
+
+// Who gives pages up: the sequence without a running turn that was read longest ago, else the
+// running one that was admitted last. Its tokens stay and are read again later.
+DeviceSampler::Sequence* DeviceSampler::page_victim(const Sequence* asking) const {
+  Sequence* victim = nullptr;
+  for (const auto& [handle, s] : sequences_)
+    if (s.get() != asking && s->state != State::running && !s->pages.empty() &&
+        (victim == nullptr || s->used < victim->used))
+      victim = s.get();
+  for (size_t i = running_.size(); victim == nullptr && i > 0; i--)
+    if (running_[i - 1] != asking && !running_[i - 1]->pages.empty()) victim = running_[i - 1];
+  return victim;
+}
+
+void DeviceSampler::reserve_pages(Sequence* s, int length) {
+  const size_t wanted = size_t(pages_for(length));
+  while (s->pages.size() < wanted) {
+    if (!free_pages_.empty()) {
+      s->pages.push_back(free_pages_.back());
+      free_pages_.pop_back();
+      continue;
+    }
+    Sequence* victim = page_victim(s);
+    if (victim == nullptr) throw std::logic_error("the pool has pages for one whole context");
+    drop_pages(victim);
+    if (victim->state != State::running) continue;
+    victim->state = State::waiting;
+    running_.erase(std::remove(running_.begin(), running_.end(), victim), running_.end());
+    waiting_.push_front(victim->handle);
+  }
+}
+
+// Whether a sequence could be read without taking pages from a running one.
+bool DeviceSampler::fits(const Sequence& sequence) const {
+  size_t available = free_pages_.size();
+  for (const auto& [handle, s] : sequences_)
+    if (s->state != State::running) available += s->pages.size();
+  return running_.empty() || available >= size_t(pages_for(int(sequence.tokens.size()) + 1));
+}
+
+void DeviceSampler::admit() {
+  while (!waiting_.empty() && int(running_.size()) < max_sequences_) {
+    Sequence& s = *sequences_.at(waiting_.front());
+    if (int(s.tokens.size()) >= max_context_) {
+      end_turn(&s, GenerateEnd::context_full);
+      continue;
+    }
+    if (!fits(s)) return;
+    waiting_.pop_front();
+    s.state = State::running;
+    running_.push_back(&s);
+    reserve_pages(&s, int(s.tokens.size()));
+  }
+}
+
+// -- Reading and decoding -------------------------------------------------------------------------
+
+void DeviceSampler::write_page_rows(const std::vector<Sequence*>& batch) {
+  const size_t width = size_t(plan_.pages_per_sequence);
+  for (size_t i = 0; i < batch.size(); i++) {
+    int32_t* row = slots_->page_of + i * width;
+    std::copy(batch[i]->pages.begin(), batch[i]->pages.end(), row);
+    std::fill(row + batch[i]->pages.size(), row + width, 0);
+  }
+}
+
+void DeviceSampler::run_layers(const PassBuffers& pass, int most_keys) {
+  LayerBuffers a{};
+  a.x = at<bf16>(plan_.x);
+  a.qkv = at<bf16>(plan_.qkv);
+  a.attention = at<bf16>(plan_.attention);
+  a.x_mid = at<bf16>(plan_.x_mid);
+  a.gate_up = at<bf16>(plan_.gate_up);
+  model_.decoder.embed(pass, a.x);
+  for (int l = 0; l < model_.state.config.layers; l++) {
+    bf16* pool = reinterpret_cast<bf16*>(at<unsigned char>(plan_.pool) +
+                                         size_t(l) * plan_.layer_pool_bytes);
+    const PageTarget to = {{pool, at<int32_t>(plan_.page_of), plan_.pages_per_sequence},
+                           pool,
+                           at<int32_t>(plan_.sequence_of),
+                           most_keys};
+    model_.decoder.layer_sample(l, pass, a, to, a.x);
+  }
+}
+
+// Everything but the last pending token of each sequence, which `decode` reads.
+void DeviceSampler::read_prompts() {
+  while (read_some_prompts()) {
+  }
+}
+
+bool DeviceSampler::read_some_prompts() {
+  std::vector<Sequence*> batch;
+  std::vector<RowRun> runs;
+  std::vector<int32_t> tokens, positions, slot_of;
+  for (Sequence* s : running_) {
+    const int take = std::min(s->pending() - 1, plan_.read_rows - int(tokens.size()));
+    if (take < 1) continue;
+    const int slot = int(batch.size());
+    runs.push_back({int32_t(tokens.size()), take, s->cached, slot});
+    for (int t = 0; t < take; t++) {
+      tokens.push_back(s->tokens[size_t(s->cached) + t]);
+      positions.push_back(s->cached + t);
+      slot_of.push_back(slot);
+    }
+    batch.push_back(s);
+  }
+  if (batch.empty()) return false;
+  const std::vector<QueryTile> tiles = query_tiles(runs);
+  Stream& stream = model_.state.stream;
+  write_page_rows(batch);
+  stream.to_device(at<int32_t>(plan_.page_of), slots_->page_of,
+                   batch.size() * size_t(plan_.pages_per_sequence) * sizeof(int32_t));
+  const size_t bytes = tokens.size() * sizeof(int32_t);
+  stream.to_device(at<int32_t>(plan_.tokens), tokens.data(), bytes);
+  stream.to_device(at<int32_t>(plan_.positions), positions.data(), bytes);
+  stream.to_device(at<int32_t>(plan_.sequence_of), slot_of.data(), bytes);
+  stream.to_device(at<QueryTile>(plan_.tiles), tiles.data(), tiles.size() * sizeof(QueryTile));
+  PassBuffers pass{};
+  pass.rows = int(tokens.size());
+  pass.tiles = int(tiles.size());
+  pass.tokens = at<int32_t>(plan_.tokens);
+  pass.positions = at<int32_t>(plan_.positions);
+  pass.query_tiles = at<QueryTile>(plan_.tiles);
+  pass.hidden = at<bf16>(plan_.hidden);
+  pass.product = at<bf16>(plan_.product);
+  pass.scratch = at<float>(plan_.scratch);
+  run_layers(pass, 0);
+  stream.synchronize();  // the pinned page rows are written again next
+  for (size_t i = 0; i < batch.size(); i++) {
+    batch[i]->cached += runs[i].count;
+    batch[i]->cache_epoch = model_.cache_epoch();
+    batch[i]->used = ++clock_;
+  }
+  return true;
+}
+
+// Slots without a sequence read token 0 at position 0 of page 0, which belongs to nobody.
+void DeviceSampler::fill_slots(const std::vector<Sequence*>& batch, int slots) {
+  write_page_rows(batch);
+  for (int i = 0; i < slots; i++) {
+    const bool used = i < int(batch.size());
+    if (!used) {
+      int32_t* row = slots_->page_of + size_t(i) * plan_.pages_per_sequence;
+      std::fill(row, row + plan_.pages_per_sequence, 0);
+    }
+    slots_->tokens[i] = used ? batch[i]->tokens[size_t(batch[i]->cached)] : 0;
+    slots_->positions[i] = used ? batch[i]->cached : 0;
+    slots_->temperature[i] = used ? batch[i]->request.temperature : 0;
+    slots_->uniform[i] =
+        used ? uniform({uint32_t(batch[i]->tokens.size()), batch[i]->request.turn, 0, 0},
+                       batch[i]->key0, batch[i]->key1)
+             : 0;
+  }
+}
+
+// From pinned slots to pinned results; every address is the same each time, so it can be recorded.
+void DeviceSampler::enqueue_decode(int slots) {
+  DeviceState& state = model_.state;
+  Stream& stream = state.stream;
+  const size_t n = size_t(slots);
+  stream.to_device(at<int32_t>(plan_.tokens), slots_->tokens, n * sizeof(int32_t));
+  stream.to_device(at<int32_t>(plan_.positions), slots_->positions, n * sizeof(int32_t));
+  stream.to_device(at<int32_t>(plan_.page_of), slots_->page_of,
+                   n * size_t(plan_.pages_per_sequence) * sizeof(int32_t));
+  stream.to_device(at<float>(plan_.temperature), slots_->temperature, n * sizeof(float));
+  stream.to_device(at<double>(plan_.uniform), slots_->uniform, n * sizeof(double));
+  PassBuffers pass{};
+  pass.rows = slots;
+  pass.tokens = at<int32_t>(plan_.tokens);
+  pass.positions = at<int32_t>(plan_.positions);
+  pass.hidden = at<bf16>(plan_.hidden);
+  pass.product = at<bf16>(plan_.product);
+  pass.scratch = at<float>(plan_.scratch);
+  run_layers(pass, plan_.pages_per_sequence * kPageTokens);
+  model_.decoder.final_norm(slots, at<bf16>(plan_.x), nullptr, pass.hidden, nullptr);
+  model_.decoder.logits(slots, pass.hidden, at<float>(plan_.logits));
+  sample(stream, slots, state.config.vocabulary_size, at<float>(plan_.logits),
+         logits_row(state.config), at<float>(plan_.temperature), at<double>(plan_.uniform),
+         at<int32_t>(plan_.sampled), at<float>(plan_.log_probs));
+  stream.to_host(slots_->sampled, at<int32_t>(plan_.sampled), n * sizeof(int32_t));
+  stream.to_host(slots_->log_probs, at<float>(plan_.log_probs), n * sizeof(float));
+}
+
+void DeviceSampler::run_decode(int slots) {
+  Stream& stream = model_.state.stream;
+  const auto known = graphs_.find(slots);
+  if (known == graphs_.end()) {
+    enqueue_decode(slots);
+    graphs_[slots] = nullptr;
+  } else {
+    if (known->second == nullptr) {
+      stream.begin_recording();
+      enqueue_decode(slots);
+      known->second = stream.end_recording();
+    }
+    stream.replay(*known->second);
+  }
+  stream.synchronize();
+}
+
+void DeviceSampler::decode() {
+  for (Sequence* s : std::vector<Sequence*>(running_))
+    if (s->state == State::running) reserve_pages(s, s->cached + 1);
+  const std::vector<Sequence*> batch = running_;
+  const int n = int(batch.size());
+  // Prompt rows before this have used the device's list of slots.
+  std::vector<int32_t> own_slot(static_cast<size_t>(plan_.slots));
+  for (int i = 0; i < plan_.slots; i++) own_slot[i] = i;
+  model_.state.stream.to_device(at<int32_t>(plan_.sequence_of), own_slot.data(),
+                                own_slot.size() * sizeof(int32_t));
+  const int slots = slot_bucket(n, max_sequences_);
+  fill_slots(batch, slots);
+  run_decode(slots);
+  for (int i = 0; i < n; i++)
+    if (slots_->sampled[i] < 0)
+      throw std::runtime_error("step: expected finite logits for sequence " +
+                               std::to_string(batch[i]->handle) +
+                               ", received NaN or infinity; the weights have diverged");
+  for (int i = 0; i < n; i++) {
+    batch[i]->cached++;
+    batch[i]->cache_epoch = model_.cache_epoch();
+    batch[i]->used = ++clock_;
+    take_token(batch[i], slots_->sampled[i], slots_->log_probs[i]);
+  }
+}
+
+void DeviceSampler::take_token(Sequence* s, int32_t token, float log_prob) {
+  s->tokens.push_back(token);
+  s->turn.tokens.push_back(token);
+  s->turn.log_probs.push_back(log_prob);
+  for (const std::vector<int32_t>& stop : s->request.stop)
+    if (ends_with(s->turn.tokens, stop)) return end_turn(s, GenerateEnd::stop);
+  if (int(s->turn.tokens.size()) >= s->request.max_tokens) return end_turn(s, GenerateEnd::length);
+  if (int(s->tokens.size()) >= max_context_) end_turn(s, GenerateEnd::context_full);
+}
+
+bool DeviceSampler::step(std::vector<Generated>* finished) {
+  admit();
+  for (const Sequence* s : running_) check_cache("step", *s);
+  const bool worked = !running_.empty() || !ended_.empty();
+  if (!running_.empty()) {
+    read_prompts();
+    decode();
+  }
+  for (Generated& turn : ended_) finished->push_back(std::move(turn));
+  ended_.clear();
+  return worked;
+}
+
+}  // namespace masksearch::cuda

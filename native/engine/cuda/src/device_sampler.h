@@ -1,0 +1,83 @@
+// Continuous batching on the device: sequences keep their keys in pages of one pool between turns,
+// and all running ones advance by one token in one recorded graph.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+
+#include "device_model.h"
+
+namespace masksearch::cuda {
+
+class DeviceSampler {
+ public:
+  // The model must outlive it. @throws MemoryError, std::invalid_argument.
+  DeviceSampler(DeviceModel& model, int max_sequences, int max_context_tokens);
+  ~DeviceSampler();
+  DeviceSampler(const DeviceSampler&) = delete;
+  DeviceSampler& operator=(const DeviceSampler&) = delete;
+
+  // As Sampler in engine.h.
+  int open(const int32_t* tokens, int count, uint32_t key0, uint32_t key1);
+  void append(int sequence, const int32_t* tokens, int count);
+  int length(int sequence) const;
+  void generate(int sequence, const GenerateRequest& request);
+  void cancel(int sequence);
+  void close(int sequence);
+  bool step(std::vector<Generated>* finished);
+
+  const SamplerPlan& plan() const { return plan_; }
+  int free_pages() const { return int(free_pages_.size()); }
+
+ private:
+  enum class State { idle, waiting, running };
+  struct Sequence;
+
+  Sequence& find(const char* where, int handle) const;
+  void require_idle(const char* where, const Sequence& sequence) const;
+  void check_cache(const char* where, const Sequence& sequence) const;
+  void end_turn(Sequence* sequence, GenerateEnd end);
+  void admit();
+  bool fits(const Sequence& sequence) const;
+  void reserve_pages(Sequence* sequence, int length);
+  Sequence* page_victim(const Sequence* asking) const;
+  void drop_pages(Sequence* sequence);
+  void read_prompts();
+  bool read_some_prompts();
+  void decode();
+  void fill_slots(const std::vector<Sequence*>& batch, int slots);
+  void run_decode(int slots);
+  void enqueue_decode(int slots);
+  void run_layers(const PassBuffers& pass, int most_keys);
+  void write_page_rows(const std::vector<Sequence*>& batch);
+  void take_token(Sequence* sequence, int32_t token, float log_prob);
+  template <class T>
+  T* at(size_t offset) const {
+    return model_.state.at<T>(base_ + offset);
+  }
+  int pages_for(int length) const { return (length + kPageTokens - 1) / kPageTokens; }
+
+  DeviceModel& model_;
+  const int max_sequences_, max_context_;
+  SamplerPlan plan_;
+  size_t base_;
+  std::map<int, std::unique_ptr<Sequence>> sequences_;
+  std::deque<int> waiting_;  // first come, first served
+  std::vector<Sequence*> running_;
+  std::vector<Generated> ended_;
+  std::vector<int32_t> free_pages_;
+  int next_handle_ = 0;
+  int64_t clock_ = 0;  // for the least recently used sequence
+
+  // Pinned mirrors of the slots' inputs and results.
+  struct Slots;
+  std::unique_ptr<Slots> slots_;
+  // Of each number of slots: null after the first run, which tunes the products.
+  std::map<int, std::unique_ptr<Graph>> graphs_;
+};
+
+// Numbers of slots that graphs are recorded for: the least power of two, at most `max_sequences`.
+int slot_bucket(int sequences, int max_sequences);
+
+}  // namespace masksearch::cuda

@@ -1,0 +1,278 @@
+// Where everything lies in the slab.
+#include "memory_plan.h"
+
+#include <algorithm>
+#include <cstdio>
+
+namespace masksearch::cuda {
+
+namespace {
+
+constexpr size_t kAlignment = 256;
+constexpr size_t kLogitBytes = size_t(1) << 30;  // of one chunk of the loss head at most
+constexpr int kLeastChunk = 64;
+constexpr int kReadRows = 2048;
+
+size_t bf16_bytes(int64_t rows, int64_t width) { return size_t(rows * width) * sizeof(bf16); }
+
+// Tiles of 64 rows, of which each sequence may leave one partly filled.
+size_t tile_count(const PassSize& size) {
+  return size_t(size.rows / kTileRows) + size_t(size.sequences);
+}
+
+// Buffers of a layer that `keep` keeps for itself; the others point to `shared`.
+LayerPlan plan_layer(const DecoderConfig& c, int64_t n, Keep keep, const LayerPlan* shared,
+                     Ledger* ledger) {
+  const AttentionShape shape = attention_shape(c);
+  LayerPlan p{};
+  if (shared != nullptr) p = *shared;
+  p.keep = keep;
+  p.x = ledger->take("layer inputs", bf16_bytes(n, c.width));
+  if (keep == Keep::input) return p;
+  p.qkv = ledger->take("queries, keys and values", bf16_bytes(n, shape.columns()));
+  p.attention = ledger->take("attention", bf16_bytes(n, int64_t(c.heads) * c.head_width));
+  p.log_sums = ledger->take("attention", size_t(n) * c.heads * sizeof(float));
+  p.x_mid = ledger->take("residuals", bf16_bytes(n, c.width));
+  p.rstd_in = ledger->take("norms", size_t(n) * sizeof(float));
+  p.rstd_post = ledger->take("norms", size_t(n) * sizeof(float));
+  if (keep == Keep::everything)
+    p.gate_up = ledger->take("gate and up", bf16_bytes(n, 2 * int64_t(c.feed_forward_width)));
+  return p;
+}
+
+// Buffers that layers which keep less than everything write to.
+LayerPlan plan_shared(const DecoderConfig& c, int64_t n, bool whole_layer, Ledger* ledger) {
+  LayerPlan p{};
+  if (whole_layer) {
+    p = plan_layer(c, n, Keep::without_gate_up, nullptr, ledger);
+  }
+  p.gate_up = ledger->take("gate and up", bf16_bytes(n, 2 * int64_t(c.feed_forward_width)));
+  return p;
+}
+
+size_t scratch_bytes(const DecoderConfig& c, const PassSize& size) {
+  const AttentionShape shape = attention_shape(c);
+  return sizeof(float) * std::max({rms_norm_backward_scratch(size.rows, c.width),
+                                   column_sums_scratch(size.rows, shape.columns()),
+                                   attention_backward_scratch(shape, size.rows)});
+}
+
+int chunk_rows_of(const DecoderConfig& c, int labels, size_t available) {
+  const size_t row = size_t(logits_row(c)) * sizeof(float);
+  const size_t bytes = std::min(kLogitBytes, available / 8);
+  const int rows = int(std::min(bytes / row, size_t(1) << 20)) / kLeastChunk * kLeastChunk;
+  return std::max(1, std::min(std::max(rows, kLeastChunk), labels));
+}
+
+void plan_lists(const PassSize& size, Ledger* ledger, TrainingPlan* p) {
+  const size_t n = size_t(size.rows);
+  const size_t tiles = tile_count(size);
+  const char* what = "work lists";
+  p->tokens = ledger->take(what, n * sizeof(int32_t));
+  p->positions = ledger->take(what, n * sizeof(int32_t));
+  p->query_tiles = ledger->take(what, tiles * sizeof(QueryTile));
+  p->key_tiles = ledger->take(what, tiles * sizeof(KeyTile));
+  p->order_token = ledger->take(what, n * sizeof(int32_t));
+  p->order_start = ledger->take(what, (n + 1) * sizeof(int32_t));
+  p->order = ledger->take(what, n * sizeof(int32_t));
+}
+
+void plan_head(const DecoderConfig& c, int chunk_rows, Ledger* ledger, TrainingPlan* p) {
+  const size_t rows = size_t(chunk_rows);
+  p->chunk_rows = chunk_rows;
+  p->row_of = ledger->take("loss head", rows * sizeof(int32_t));
+  p->targets = ledger->take("loss head", rows * sizeof(int32_t));
+  p->chunk_hidden = ledger->take("loss head", bf16_bytes(chunk_rows, c.width));
+  p->d_chunk_hidden = ledger->take("loss head", bf16_bytes(chunk_rows, c.width));
+  p->chunk_rstd = ledger->take("loss head", rows * sizeof(float));
+  p->statistics = ledger->take("loss head", rows * sizeof(RowStatistics));
+  p->log_probs = ledger->take("loss head", rows * sizeof(float));
+  p->d_log_probs = ledger->take("loss head", rows * sizeof(float));
+  p->d_entropies = ledger->take("loss head", rows * sizeof(float));
+  p->logits = ledger->take("logits of a chunk", rows * size_t(logits_row(c)) * sizeof(float));
+}
+
+// With `less` layers that keep no gate and up, and `least` that keep only their input.
+TrainingPlan plan_with(const DecoderConfig& c, const PassSize& size, size_t start, int chunk_rows,
+                       int less, int least) {
+  Ledger ledger(start);
+  TrainingPlan p{};
+  const int64_t n = size.rows;
+  const int F = c.feed_forward_width;
+  plan_lists(size, &ledger, &p);
+  plan_head(c, chunk_rows, &ledger, &p);
+  const char* working = "working set of a layer";
+  p.last_x = ledger.take(working, bf16_bytes(n, c.width));
+  p.hidden = ledger.take(working, bf16_bytes(n, c.width));
+  p.product = ledger.take(working, bf16_bytes(n, F));
+  p.scratch = ledger.take(working, scratch_bytes(c, size));
+  if (size.backward) {
+    p.dx = ledger.take(working, bf16_bytes(n, c.width));
+    p.d_hidden = ledger.take(working, bf16_bytes(n, c.width));
+    p.d_product = ledger.take(working, bf16_bytes(n, F));
+    p.d_attention = ledger.take(working, bf16_bytes(n, int64_t(c.heads) * c.head_width));
+    p.d_qkv = ledger.take(working, bf16_bytes(n, attention_shape(c).columns()));
+  }
+  const bool whole_layer = least > 0 || !size.backward;
+  LayerPlan shared{};
+  if (less + least > 0 || !size.backward) shared = plan_shared(c, n, whole_layer, &ledger);
+  if (!size.backward) {
+    // Nothing is kept: every layer reads and writes the same buffers, its input in turn.
+    for (int l = 0; l < c.layers; l++) {
+      p.layers.push_back(shared);
+      p.layers.back().keep = Keep::input;
+      p.layers.back().x = l % 2 == 0 ? shared.x : p.last_x;
+    }
+    if (c.layers % 2 == 0) p.last_x = shared.x;
+  } else {
+    for (int l = 0; l < c.layers; l++) {
+      const Keep keep = l < least           ? Keep::input
+                        : l < least + less ? Keep::without_gate_up
+                                           : Keep::everything;
+      p.layers.push_back(plan_layer(c, n, keep, &shared, &ledger));
+    }
+    p.kept_input = least;
+    p.kept_without_gate_up = less;
+    p.kept_everything = c.layers - less - least;
+  }
+  p.bytes = ledger.bytes();
+  p.table = ledger.table();
+  return p;
+}
+
+}  // namespace
+
+size_t Ledger::take(const std::string& what, size_t bytes) {
+  const size_t offset = end_;
+  const size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
+  end_ += rounded;
+  for (auto& [name, sum] : uses_)
+    if (name == what) {
+      sum += rounded;
+      return offset;
+    }
+  uses_.push_back({what, rounded});
+  return offset;
+}
+
+std::string gibibytes(size_t bytes) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.2f GiB", double(bytes) / double(size_t(1) << 30));
+  return text;
+}
+
+std::string Ledger::table() const {
+  std::string lines;
+  for (const auto& [name, bytes] : uses_) {
+    char text[96];
+    std::snprintf(text, sizeof text, "  %12s  %s\n", gibibytes(bytes).c_str(), name.c_str());
+    lines += text;
+  }
+  return lines;
+}
+
+StatePlan plan_state(const DecoderConfig& config, size_t parameters, size_t spans) {
+  Ledger ledger(0);
+  StatePlan p{};
+  p.weights = ledger.take("weights (bf16)", parameters * sizeof(bf16));
+  p.rest = ledger.take("low bits of the f32 masters", parameters * sizeof(int16_t));
+  p.gradients = ledger.take("gradients (f32)", parameters * sizeof(float));
+  p.first_moments = ledger.take("AdamW moments (f32)", parameters * sizeof(float));
+  p.second_moments = ledger.take("AdamW moments (f32)", parameters * sizeof(float));
+  p.spans = ledger.take("optimizer lists", spans * sizeof(Span));
+  p.partials = ledger.take("optimizer lists", spans * sizeof(double));
+  p.norm = ledger.take("optimizer lists", sizeof(double));
+  p.rotary = ledger.take("rotary table", size_t(config.max_positions) * size_t(config.head_width) *
+                                             sizeof(float));
+  p.workspace = ledger.take("workspace of products", kWorkspaceBytes);
+  p.end = ledger.end();
+  p.table = ledger.table();
+  return p;
+}
+
+TrainingPlan plan_training(const DecoderConfig& config, const PassSize& size, size_t start,
+                           size_t available, size_t held) {
+  const int chunk_rows = chunk_rows_of(config, size.labels, available);
+  const int L = config.layers;
+  if (!size.backward) {
+    const TrainingPlan plan = plan_with(config, size, start, chunk_rows, 0, 0);
+    if (plan.bytes <= available) return plan;
+  } else {
+    // Gate and up first: the cheapest to compute again for what it frees.
+    for (int less = 0; less <= L; less++) {
+      const TrainingPlan plan = plan_with(config, size, start, chunk_rows, less, 0);
+      if (plan.bytes <= available) return plan;
+    }
+    for (int least = 1; least <= L; least++) {
+      const TrainingPlan plan = plan_with(config, size, start, chunk_rows, L - least, least);
+      if (plan.bytes <= available) return plan;
+    }
+  }
+  const TrainingPlan smallest =
+      plan_with(config, size, start, chunk_rows, 0, size.backward ? L : 0);
+  throw MemoryError(std::string(size.backward ? "accumulate" : "score") + ": expected " +
+                    gibibytes(smallest.bytes) + " of device memory for a pass of " +
+                    std::to_string(size.rows) + " tokens with everything computed again\n" +
+                    smallest.table + "received " + gibibytes(available) + " beside the model" +
+                    (held > 0 ? " and " + gibibytes(held) + " held by samplers" : "") +
+                    "; lower passTokens or the longest sequence, close samplers, or raise "
+                    "memoryBytes");
+}
+
+SamplerPlan plan_sampler(const DecoderConfig& c, int max_sequences, int max_context_tokens,
+                         size_t available) {
+  const AttentionShape shape = attention_shape(c);
+  Ledger ledger(0);
+  SamplerPlan p{};
+  p.slots = max_sequences;
+  p.pages_per_sequence = (max_context_tokens + kPageTokens - 1) / kPageTokens;
+  p.read_rows = std::max(max_sequences, std::min(kReadRows, max_context_tokens * max_sequences));
+  const int64_t n = p.read_rows;
+  const size_t rows = size_t(n), slots = size_t(p.slots);
+  const char* lists = "work lists";
+  p.page_of = ledger.take(lists, slots * p.pages_per_sequence * sizeof(int32_t));
+  p.tokens = ledger.take(lists, rows * sizeof(int32_t));
+  p.positions = ledger.take(lists, rows * sizeof(int32_t));
+  p.sequence_of = ledger.take(lists, rows * sizeof(int32_t));
+  p.tiles = ledger.take(lists, (rows / kTileRows + slots) * sizeof(QueryTile));
+  p.temperature = ledger.take(lists, slots * sizeof(float));
+  p.uniform = ledger.take(lists, slots * sizeof(double));
+  p.sampled = ledger.take(lists, slots * sizeof(int32_t));
+  p.log_probs = ledger.take(lists, slots * sizeof(float));
+  const char* working = "working set of a layer";
+  p.x = ledger.take(working, bf16_bytes(n, c.width));
+  p.x_mid = ledger.take(working, bf16_bytes(n, c.width));
+  p.hidden = ledger.take(working, bf16_bytes(n, c.width));
+  p.qkv = ledger.take(working, bf16_bytes(n, shape.columns()));
+  p.attention = ledger.take(working, bf16_bytes(n, int64_t(c.heads) * c.head_width));
+  p.gate_up = ledger.take(working, bf16_bytes(n, 2 * int64_t(c.feed_forward_width)));
+  p.product = ledger.take(working, bf16_bytes(n, c.feed_forward_width));
+  p.scratch = ledger.take(working, sizeof(float) * decode_scratch(shape, p.slots,
+                                                                  p.pages_per_sequence *
+                                                                      kPageTokens));
+  p.logits = ledger.take("logits", slots * size_t(logits_row(c)) * sizeof(float));
+
+  const size_t page = bf16_bytes(2 * int64_t(c.key_value_heads) * kPageTokens, c.head_width);
+  const size_t page_all_layers = page * size_t(c.layers);
+  const size_t wanted = slots * size_t(p.pages_per_sequence) + 1;
+  const size_t left = available > ledger.bytes() ? available - ledger.bytes() : 0;
+  const size_t pages = std::min(wanted, left / page_all_layers);
+  if (pages < size_t(p.pages_per_sequence) + 1)
+    throw MemoryError("sampler: expected " +
+                      gibibytes(ledger.bytes() +
+                                page_all_layers * (size_t(p.pages_per_sequence) + 1)) +
+                      " of device memory for one context of " +
+                      std::to_string(max_context_tokens) + " tokens and the buffers of " +
+                      std::to_string(max_sequences) + " sequences\n" + ledger.table() +
+                      "received " + gibibytes(available) +
+                      " beside the model and other samplers; lower maxContextTokens or "
+                      "maxSequences, close other samplers, or raise memoryBytes");
+  p.pages = int(pages);
+  p.layer_pool_bytes = page * pages;
+  p.pool = ledger.take("keys and values", p.layer_pool_bytes * size_t(c.layers));
+  p.bytes = ledger.bytes();
+  p.table = ledger.table();
+  return p;
+}
+
+}  // namespace masksearch::cuda

@@ -1,0 +1,268 @@
+// The plug-in's C interface over DeviceModel and DeviceSampler. No exception leaves it.
+#include "cuda_plugin.h"
+
+#include <cstdio>
+#include <deque>
+#include <new>
+
+#include "device_sampler.h"
+
+using namespace masksearch;
+using namespace masksearch::cuda;
+
+struct ms_model {
+  DeviceModel model;
+};
+struct ms_sampler {
+  DeviceSampler sampler;
+  std::deque<Generated> finished;
+  Generated taken;
+};
+
+namespace {
+
+constexpr int kPassTokens = 16384;
+
+void copy_text(const std::string& from, char* to, size_t bytes) {
+  std::snprintf(to, bytes, "%s", from.c_str());
+}
+
+void set_error(ms_error* error, int kind, const std::string& message) {
+  error->kind = kind;
+  copy_text(message, error->message, sizeof error->message);
+}
+
+// Runs `body` and describes what it throws; `otherwise` is the result then.
+template <class Result, class Body>
+Result guarded(ms_error* error, Result otherwise, const Body& body) {
+  error->kind = 0;
+  try {
+    return body();
+  } catch (const std::invalid_argument& problem) {
+    set_error(error, 1, problem.what());
+  } catch (const std::bad_alloc&) {
+    set_error(error, 2, "out of host memory");
+  } catch (const std::exception& problem) {
+    set_error(error, 2, problem.what());
+  } catch (...) {
+    set_error(error, 2, "unknown C++ exception");
+  }
+  return otherwise;
+}
+
+template <class Body>
+void guarded_call(ms_error* error, const Body& body) {
+  guarded(error, 0, [&] {
+    body();
+    return 0;
+  });
+}
+
+DecoderConfig config_of(const ms_config& c) {
+  DecoderConfig config{};
+  config.vocabulary_size = c.vocabulary_size;
+  config.width = c.width;
+  config.layers = c.layers;
+  config.heads = c.heads;
+  config.key_value_heads = c.key_value_heads;
+  config.head_width = c.head_width;
+  config.feed_forward_width = c.feed_forward_width;
+  config.max_positions = c.max_positions;
+  config.rope_theta = c.rope_theta;
+  config.norm_epsilon = c.norm_epsilon;
+  config.rope_scaling = {c.rope_factor, c.rope_low_frequency_factor, c.rope_high_frequency_factor,
+                         c.rope_original_max_positions};
+  config.attention_bias = c.attention_bias != 0;
+  config.tied_embeddings = c.tied_embeddings != 0;
+  config.query_key_norm = c.query_key_norm != 0;
+  return config;
+}
+
+DeviceOptions options_of(const ms_device_options& o) {
+  DeviceOptions options;
+  options.memory_bytes = size_t(o.memory_bytes);
+  options.pass_tokens = o.pass_tokens == 0 ? kPassTokens : o.pass_tokens;
+  options.gemm.tune = o.tune != 0;
+  if (o.cache_file != nullptr) options.gemm.cache_file = o.cache_file;
+  return options;
+}
+
+Batch batch_of(const ms_batch& b) {
+  return {b.tokens, b.offsets, b.loss_mask, b.token_count, b.sequence_count};
+}
+
+TokenLoss loss_of(const ms_loss& l) {
+  TokenLoss loss{};
+  loss.kind = static_cast<LossKind>(l.kind);
+  loss.scale = l.scale;
+  loss.weights = l.weights;
+  loss.old_log_probs = l.old_log_probs;
+  loss.advantages = l.advantages;
+  loss.importance_weights = l.importance_weights;
+  loss.clip_low = l.clip_low;
+  loss.clip_high = l.clip_high;
+  loss.dual_clip = l.dual_clip;
+  loss.entropy_coefficient = l.entropy_coefficient;
+  if (l.custom != nullptr)
+    loss.custom = [l](int n, const int32_t* positions, const float* log_probs,
+                      const float* entropies, float* d_log_probs, float* d_entropies) {
+      int32_t failed = 0;
+      const double value = l.custom(l.context, n, positions, log_probs, entropies, d_log_probs,
+                                    d_entropies, &failed);
+      if (failed != 0) throw std::runtime_error("the custom loss failed");
+      return value;
+    };
+  return loss;
+}
+
+Arena arena_of(int32_t arena) {
+  if (arena < MS_WEIGHTS || arena > MS_SECOND_MOMENTS)
+    throw std::invalid_argument("expected an arena of the model");
+  return static_cast<Arena>(arena);
+}
+
+void check_range(const ms_model* m, uint64_t offset, uint64_t count) {
+  const uint64_t total = m->model.state.layout.count;
+  if (offset > total || count > total - offset)
+    throw std::invalid_argument("expected a range within the arena of " + std::to_string(total) +
+                                " floats");
+}
+
+// -- Functions ------------------------------------------------------------------------------------
+
+void probe(char* name, size_t bytes, ms_error* error) {
+  guarded_call(error, [&] { copy_text(open_device().name, name, bytes); });
+}
+
+ms_model* model_create(const ms_config* config, const ms_device_options* options,
+                       ms_error* error) {
+  return guarded<ms_model*>(error, nullptr, [&] {
+    return new ms_model{{config_of(*config), options_of(*options)}};
+  });
+}
+void model_destroy(ms_model* m) { delete m; }
+
+uint64_t parameter_count(const ms_model* m) { return m->model.state.layout.count; }
+void device_name(const ms_model* m, char* name, size_t bytes) {
+  copy_text(m->model.device(), name, bytes);
+}
+void memory_report(const ms_model* m, char* text, size_t bytes) {
+  copy_text(m->model.memory_report(), text, bytes);
+}
+
+void read(ms_model* m, int32_t arena, uint64_t offset, uint64_t count, float* out,
+          ms_error* error) {
+  guarded_call(error, [&] {
+    check_range(m, offset, count);
+    m->model.read(arena_of(arena), size_t(offset), size_t(count), out);
+  });
+}
+void write(ms_model* m, int32_t arena, uint64_t offset, uint64_t count, const float* values,
+           ms_error* error) {
+  guarded_call(error, [&] {
+    check_range(m, offset, count);
+    m->model.write(arena_of(arena), size_t(offset), size_t(count), values);
+  });
+}
+void set_version(ms_model* m, int64_t version, ms_error* error) {
+  guarded_call(error, [&] { m->model.set_version(version); });
+}
+
+ms_result accumulate(ms_model* m, const ms_batch* batch, const ms_loss* loss, float* log_probs,
+                     float* entropies, ms_error* error) {
+  return guarded<ms_result>(error, {}, [&] {
+    const AccumulateResult r =
+        m->model.accumulate(batch_of(*batch), loss_of(*loss), log_probs, entropies);
+    return ms_result{r.loss, r.clipped_low, r.clipped_high};
+  });
+}
+void score(ms_model* m, const ms_batch* batch, float* log_probs, float* entropies,
+           ms_error* error) {
+  guarded_call(error, [&] { m->model.score(batch_of(*batch), log_probs, entropies); });
+}
+double step(ms_model* m, const ms_adamw* o, ms_error* error) {
+  return guarded<double>(error, 0, [&] {
+    return m->model.step({o->learning_rate, o->beta1, o->beta2, o->epsilon, o->weight_decay,
+                          o->max_gradient_norm});
+  });
+}
+
+ms_sampler* sampler_create(ms_model* m, int32_t max_sequences, int32_t max_context_tokens,
+                           ms_error* error) {
+  return guarded<ms_sampler*>(error, nullptr, [&] {
+    return new ms_sampler{{m->model, max_sequences, max_context_tokens}, {}, {}};
+  });
+}
+void sampler_destroy(ms_sampler* s) { delete s; }
+
+int32_t open(ms_sampler* s, const int32_t* tokens, int32_t count, uint32_t key0, uint32_t key1,
+             ms_error* error) {
+  return guarded<int32_t>(error, 0,
+                          [&] { return s->sampler.open(tokens, count, key0, key1); });
+}
+void append(ms_sampler* s, int32_t sequence, const int32_t* tokens, int32_t count,
+            ms_error* error) {
+  guarded_call(error, [&] { s->sampler.append(sequence, tokens, count); });
+}
+void generate(ms_sampler* s, int32_t sequence, const ms_request* r, ms_error* error) {
+  guarded_call(error, [&] {
+    GenerateRequest request{r->max_tokens, {}, r->temperature, r->turn};
+    const int32_t* next = r->stop_tokens;
+    for (int32_t i = 0; i < r->stop_count; i++) {
+      request.stop.emplace_back(next, next + r->stop_lengths[i]);
+      next += r->stop_lengths[i];
+    }
+    s->sampler.generate(sequence, request);
+  });
+}
+void cancel(ms_sampler* s, int32_t sequence, ms_error* error) {
+  guarded_call(error, [&] { s->sampler.cancel(sequence); });
+}
+void close_sequence(ms_sampler* s, int32_t sequence, ms_error* error) {
+  guarded_call(error, [&] { s->sampler.close(sequence); });
+}
+int32_t sampler_step(ms_sampler* s, ms_error* error) {
+  return guarded<int32_t>(error, 0, [&] {
+    std::vector<Generated> finished;
+    const bool worked = s->sampler.step(&finished);
+    for (Generated& turn : finished) s->finished.push_back(std::move(turn));
+    return int32_t(worked);
+  });
+}
+int32_t take_finished(ms_sampler* s, ms_generated* out) {
+  if (s->finished.empty()) return 0;
+  s->taken = std::move(s->finished.front());
+  s->finished.pop_front();
+  const Generated& g = s->taken;
+  *out = {g.sequence, int32_t(g.tokens.size()), int32_t(g.end), g.tokens.data(),
+          g.log_probs.data()};
+  return 1;
+}
+
+}  // namespace
+
+extern "C" __attribute__((visibility("default"))) const ms_cuda_api* masksearch_cuda_api(void) {
+  static const ms_cuda_api api = {MASKSEARCH_CUDA_ABI,
+                                  probe,
+                                  model_create,
+                                  model_destroy,
+                                  parameter_count,
+                                  device_name,
+                                  memory_report,
+                                  read,
+                                  write,
+                                  set_version,
+                                  accumulate,
+                                  score,
+                                  step,
+                                  sampler_create,
+                                  sampler_destroy,
+                                  open,
+                                  append,
+                                  generate,
+                                  cancel,
+                                  close_sequence,
+                                  sampler_step,
+                                  take_finished};
+  return &api;
+}
