@@ -1,7 +1,9 @@
 // JavaScript arguments as the engine's structures.
 #include "arguments.h"
 
+#include <algorithm>
 #include <cmath>
+#include <iterator>
 
 namespace masksearch::addon {
 
@@ -92,6 +94,35 @@ DecoderConfig read_config(const Napi::Value& value) {
         read_number(scaling.Get("originalMaxPositions"), "originalMaxPositions");
   }
   return config;
+}
+
+LoraConfig read_lora(const Napi::Value& value) {
+  LoraConfig lora;
+  if (value.IsUndefined()) return lora;
+  Napi::Object object = read_object(value, "lora");
+  lora.rank = read_size(object, "rank");
+  lora.alpha = read_number(object.Get("alpha"), "alpha");
+  lora.dropout = read_number(object.Get("dropout"), "dropout");
+  lora.seed = uint32_t(read_integer(object.Get("seed"), "seed"));
+  Napi::Value targets = object.Get("targets");
+  if (!targets.IsArray()) refuse(targets, "targets", "an array of names");
+  static constexpr const char* names[kLoraTargets] = {
+      "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"};
+  auto given = targets.As<Napi::Array>();
+  for (uint32_t i = 0; i < given.Length(); i++) {
+    const std::string name = given.Get(i).ToString().Utf8Value();
+    const auto found = std::find(std::begin(names), std::end(names), name);
+    if (found == std::end(names)) refuse(targets, "targets", "names of projections");
+    lora.targets[found - std::begin(names)] = true;
+  }
+  return lora;
+}
+
+AdapterUse read_adapter_use(const Napi::Value& value) {
+  if (value.IsUndefined()) return AdapterUse::on;
+  const std::string use = value.ToString().Utf8Value();
+  if (use != "on" && use != "off") refuse(value, "adapter", "on or off");
+  return use == "on" ? AdapterUse::on : AdapterUse::off;
 }
 
 BatchArguments read_batch(const Napi::Value& value) {

@@ -30,6 +30,9 @@ struct LossArguments {
 };
 
 DecoderConfig read_config(const Napi::Value& value);
+// Undefined: no adapter.
+LoraConfig read_lora(const Napi::Value& value);
+AdapterUse read_adapter_use(const Napi::Value& value);
 BatchArguments read_batch(const Napi::Value& value);
 LossArguments read_loss(const Napi::Value& value);
 AdamW read_adamw(const Napi::Value& value);

@@ -21,11 +21,12 @@ struct ModelHandle {
   uint32_t next_id = 1;
 };
 
-enum class Arena { weights, gradients, first_moments, second_moments };
+enum class Arena { weights, trained_weights, gradients, first_moments, second_moments };
 
 // The parameters of a new model, read on the engine thread.
 struct Description {
   std::vector<Parameter> parameters;
+  std::vector<Parameter> trained_parameters;
   std::string device;
 };
 
@@ -179,6 +180,8 @@ float* arena_of(Model& model, Arena arena) {
   switch (arena) {
     case Arena::weights:
       return model.weights();
+    case Arena::trained_weights:
+      return model.trained_weights();
     case Arena::gradients:
       return model.gradients();
     case Arena::first_moments:
@@ -192,14 +195,15 @@ float* arena_of(Model& model, Arena arena) {
 Arena read_arena(const Napi::Value& value) {
   std::string name = value.ToString().Utf8Value();
   if (name == "weights") return Arena::weights;
+  if (name == "trainedWeights") return Arena::trained_weights;
   if (name == "gradients") return Arena::gradients;
   if (name == "firstMoments") return Arena::first_moments;
   if (name == "secondMoments") return Arena::second_moments;
   throw Napi::TypeError::New(value.Env(), "native engine: expected the name of an arena.");
 }
 
-void check_range(const Model& model, int64_t offset, size_t count) {
-  size_t total = model.parameter_count();
+void check_range(const Model& model, Arena arena, int64_t offset, size_t count) {
+  size_t total = arena == Arena::weights ? model.parameter_count() : model.trained_count();
   if (offset < 0 || size_t(offset) > total || count > total - size_t(offset)) {
     throw std::invalid_argument("expected a range within the arena of " + std::to_string(total) +
                                 " floats");
@@ -211,19 +215,22 @@ void check_range(const Model& model, int64_t offset, size_t count) {
 Napi::Value create_model(const Napi::CallbackInfo& info) {
   DecoderConfig config = read_config(info[0]);
   int threads = int(read_integer(info[1], "threads"));
+  LoraConfig lora = read_lora(info[2]);
   std::shared_ptr<EngineThread> engine = EngineThread::start(info.Env());
   EngineThread* thread = engine.get();
   // Keeps the handle until the promise settles; deleted on the JavaScript thread.
   auto* kept = new Napi::ObjectReference(Napi::Persistent(to_handle(info.Env(), engine)));
-  auto work = [config, threads](ModelHost& host) {
-    host.model = std::make_unique<Model>(config, threads);
-    return Description{host.model->parameters(), host.model->device()};
+  auto work = [config, threads, lora](ModelHost& host) {
+    host.model = std::make_unique<Model>(config, threads, lora);
+    return Description{host.model->parameters(), host.model->trained_parameters(),
+                       host.model->device()};
   };
   auto convert = [kept](Napi::Env env, const Description& description) {
     Napi::Object result = Napi::Object::New(env);
     result.Set("model", kept->Value());
     result.Set("device", description.device);
     result.Set("parameters", to_parameters(env, description.parameters));
+    result.Set("trainedParameters", to_parameters(env, description.trained_parameters));
     return result;
   };
   Napi::Promise promise = submit(info.Env(), thread, Order::between_tokens, work, convert);
@@ -240,7 +247,7 @@ Napi::Value read_floats_of_arena(const Napi::CallbackInfo& info) {
   int64_t count = read_integer(info[3], "count");
   if (count < 0) throw Napi::TypeError::New(info.Env(), "native engine: expected count >= 0.");
   auto work = [arena, offset, count](ModelHost& host) {
-    check_range(*host.model, offset, size_t(count));
+    check_range(*host.model, arena, offset, size_t(count));
     const float* start = arena_of(*host.model, arena) + offset;
     return std::vector<float>(start, start + count);
   };
@@ -253,7 +260,7 @@ Napi::Value write_floats_of_arena(const Napi::CallbackInfo& info) {
   int64_t offset = read_integer(info[2], "offset");
   auto values = std::make_shared<std::vector<float>>(read_floats(info[3], "values"));
   auto work = [arena, offset, values](ModelHost& host) {
-    check_range(*host.model, offset, values->size());
+    check_range(*host.model, arena, offset, values->size());
     std::copy(values->begin(), values->end(), arena_of(*host.model, arena) + offset);
     return 0;
   };
@@ -344,11 +351,12 @@ Napi::Value accumulate(const Napi::CallbackInfo& info) {
 Napi::Value score(const Napi::CallbackInfo& info) {
   ModelHandle& handle = handle_of(info[0]);
   auto batch = std::make_shared<BatchArguments>(read_batch(info[1]));
-  auto work = [batch](ModelHost& host) {
+  AdapterUse adapter = read_adapter_use(info[2]);
+  auto work = [batch, adapter](ModelHost& host) {
     Scores scores;
     scores.log_probs.resize(batch->tokens.size());
     scores.entropies.resize(batch->tokens.size());
-    host.model->score(batch->view(), scores.log_probs.data(), scores.entropies.data());
+    host.model->score(batch->view(), scores.log_probs.data(), scores.entropies.data(), adapter);
     return scores;
   };
   return submit(info.Env(), handle.engine.get(), Order::between_tokens, work, to_scores);

@@ -37,6 +37,21 @@ struct DecoderConfig {
   RopeScaling rope_scaling = {};
 };
 
+// The matrices of a layer that an adapter can change, in the order of the layer.
+enum LoraTarget { kQuery, kKey, kValue, kOutput, kGate, kUp, kDown, kLoraTargets };
+
+// Low-rank adapters: y = W x + (alpha / rank) B A dropout(x), W frozen. Source: arXiv:2106.09685.
+struct LoraConfig {
+  int rank = 0;  // 0 = no adapter, everything is trained
+  double alpha = 0;
+  double dropout = 0;  // of the adapter's input, in accumulate only
+  uint32_t seed = 0;   // of dropout
+  bool targets[kLoraTargets] = {};
+};
+
+// Whether a pass goes through the adapter: without it the model is the frozen one.
+enum class AdapterUse { on, off };
+
 // T tokens in B sequences laid end to end; see PackedBatch in packages/model.
 struct Batch {
   const int32_t* tokens;     // (T)
@@ -113,23 +128,29 @@ class Sampler;
 // Weights, gradients and moments live in four arenas of equal layout; `parameters` describes it.
 class Model {
  public:
-  Model(const DecoderConfig& config, int threads);
+  Model(const DecoderConfig& config, int threads, const LoraConfig& lora = {});
   ~Model();
 
   const DecoderConfig& config() const;
   const std::vector<Parameter>& parameters() const;
+  // What is trained: the adapter's parameters where there is one (A and B by their names in PEFT's
+  // files), else `parameters`. Gradients and moments are laid out by it.
+  const std::vector<Parameter>& trained_parameters() const;
   // A call announces that weights may be written before the next pass; a pointer kept from an
   // earlier call must not be written to without another call.
   float* weights();
+  float* trained_weights();
   float* gradients();
   float* first_moments();
   float* second_moments();
-  size_t parameter_count() const;
+  size_t parameter_count() const;  // floats in `weights`
+  size_t trained_count() const;    // floats in `trained_weights`, gradients and moments
 
   // Forward and backward; gradients +=. log_probs and entropies: (T), 0 where not labelled.
   AccumulateResult accumulate(const Batch& batch, const TokenLoss& loss, float* log_probs,
                               float* entropies);
-  void score(const Batch& batch, float* log_probs, float* entropies);
+  void score(const Batch& batch, float* log_probs, float* entropies,
+             AdapterUse adapter = AdapterUse::on);
   // Clips, updates, zeroes the gradients, counts a step. Returns the norm before clipping.
   double step(const AdamW& options);
 

@@ -7,7 +7,7 @@ export interface ModelHandle {
   readonly handle: unique symbol;
 }
 
-/** Where one parameter lies in each of the four arenas. */
+/** Where one parameter lies in its arena: weights, or what is trained and its gradients and moments. */
 export interface ArenaParameter {
   readonly name: string;
   readonly shape: readonly number[];
@@ -17,7 +17,19 @@ export interface ArenaParameter {
   readonly decayed: boolean;
 }
 
-export type Arena = 'weights' | 'gradients' | 'firstMoments' | 'secondMoments';
+/** All but `weights` are laid out by the trained parameters: the adapter's where there is one. */
+export type Arena = 'weights' | 'trainedWeights' | 'gradients' | 'firstMoments' | 'secondMoments';
+
+/** A low-rank adapter on frozen weights. */
+export interface NativeLora {
+  readonly rank: number;
+  readonly alpha: number;
+  readonly dropout: number;
+  /** Names of projections, e.g. `q_proj`. */
+  readonly targets: readonly string[];
+  /** Of dropout; 32 bits. */
+  readonly seed: number;
+}
 
 export interface NativeConfig {
   readonly vocabularySize: number;
@@ -107,7 +119,13 @@ export interface Binding {
   createModel(
     config: NativeConfig,
     threads: number,
-  ): Promise<{ model: ModelHandle; device: string; parameters: ArenaParameter[] }>;
+    lora?: NativeLora,
+  ): Promise<{
+    model: ModelHandle;
+    device: string;
+    parameters: ArenaParameter[];
+    trainedParameters: ArenaParameter[];
+  }>;
   /** A copy of `count` floats from `offset` on. */
   readArena(model: ModelHandle, arena: Arena, offset: number, count: number): Promise<Float32Array>;
   /** Waits for turns in progress. */
@@ -115,7 +133,7 @@ export interface Binding {
   /** Sets the number of steps taken; waits for turns in progress. */
   setVersion(model: ModelHandle, version: number): Promise<void>;
   accumulate(model: ModelHandle, batch: NativeBatch, loss: NativeLoss): Promise<NativeAccumulated>;
-  score(model: ModelHandle, batch: NativeBatch): Promise<NativeScores>;
+  score(model: ModelHandle, batch: NativeBatch, adapter?: 'on' | 'off'): Promise<NativeScores>;
   /** Waits for turns in progress. Resolves to the gradient norm before clipping. */
   step(model: ModelHandle, options: NativeAdamW): Promise<number>;
   /** Returns an id. */

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "rotary.h"
+
 namespace masksearch {
 
 void Rows::clear() {
@@ -43,44 +45,37 @@ void Rows::plan(const DecoderConfig& config) {
   });
 }
 
-Decoder::Decoder(const DecoderConfig& c, int threads)
+Decoder::Decoder(const DecoderConfig& c, int threads, const LoraConfig& adapter)
     : config(c),
+      lora(adapter),
       layout(c),
+      adapter_layout(c, adapter),
       kernels(default_kernels()),
       pool(threads),
       weights(layout.count),
-      gradients(layout.count),
-      first_moments(layout.count),
-      second_moments(layout.count),
+      adapter_weights(adapter_layout.count),
+      gradients(trained_count()),
+      first_moments(trained_count()),
+      second_moments(trained_count()),
       packed_(size_t(c.layers)),
+      packed_adapter_(adapter_layout.layers.size()),
+      tile_low_(size_t(threads)),
+      tile_dropped_(size_t(threads)),
+      tile_d_dropped_(size_t(threads)),
+      d_low_(kLoraTargets),
       tile_hidden_(size_t(threads)),
       tile_product_(size_t(threads)),
       attention_scratch_(size_t(threads)),
-      packing_(size_t(threads)) {}
+      packing_(size_t(threads)) {
+  for (std::vector<PackedAdapter>& layer : packed_adapter_) layer.resize(kLoraTargets);
+}
 
 void Decoder::prepare(int positions, bool backward) {
   extend_rotary_table(positions);
   if (forward_epoch_ != weights_epoch) pack_forward();
+  if (frozen() && adapter_packed_epoch_ != adapter_epoch) pack_adapter();
   if (backward && backward_epoch_ != weights_epoch) pack_backward();
 }
-
-namespace {
-
-// Radians per position of pair i: theta^(-2i/D). Llama 3's scaling divides slow pairs by the
-// factor, keeps fast ones, and blends by how often a pair turns within the original context.
-double rotary_frequency(const DecoderConfig& c, int i) {
-  constexpr double kTurn = 6.283185307179586476925;
-  const double plain = std::pow(c.rope_theta, -2.0 * i / c.head_width);
-  const RopeScaling& s = c.rope_scaling;
-  if (s.factor == 0) return plain;
-  const double turns = s.original_max_positions * plain / kTurn;
-  const double share = (turns - s.low_frequency_factor) /
-                       (s.high_frequency_factor - s.low_frequency_factor);
-  const double kept = std::min(std::max(share, 0.0), 1.0);
-  return ((1 - kept) / s.factor + kept) * plain;
-}
-
-}  // namespace
 
 // Frequencies and angles in float64.
 void Decoder::extend_rotary_table(int positions) {
@@ -122,6 +117,7 @@ void Decoder::reserve_scratch(const Rows& rows, bool backward) {
   const size_t tile = std::min(n, size_t(kRowTile) * pool.threads());
   reserve_each(&tile_hidden_, tile * config.width);
   reserve_each(&tile_product_, tile * config.feed_forward_width);
+  if (frozen()) reserve_adapter_scratch(rows, backward);
   const size_t scores = attention_scratch(std::max(kAttentionRows, config.heads), rows.longest);
   reserve_each(&attention_scratch_, scores);
   if (!backward) return;
@@ -229,8 +225,12 @@ void Decoder::layer_forward(int layer, const Rows& rows, const LayerActivations&
     float* hidden = tile_hidden_[runner.worker()].data();
     norm(runner, n, a.x + size_t(first) * C, at.input_norm, hidden,
          a.rstd_in == nullptr ? nullptr : a.rstd_in + first);
+    const Target qkv = Target{a.qkv, qkv_width()}.from(first);
     linear(runner, n, qkv_width(), C, {hidden, C}, packed.qkv.data(), bias,
-           Target{a.qkv, qkv_width()}.from(first));
+           qkv);
+    for (LoraTarget target : {kQuery, kKey, kValue})
+      adapt(runner, layer, target, first, n, {hidden, C}, a,
+            {qkv.data + qkv_column(target), qkv.row});
     norm_heads(layer, first, n, a);
     rotate(first, n, rows, a.qkv, 1);
   });
@@ -243,15 +243,19 @@ void Decoder::layer_forward(int layer, const Rows& rows, const LayerActivations&
     const Target gate_up = Target{a.gate_up, spread_row(2 * F)}.from(first);
     linear(runner, n, C, Q, Source{a.attention, Q}.from(first), packed.output.data(),
            Source{a.x, C}.from(first), x_mid);
+    adapt(runner, layer, kOutput, first, n, Source{a.attention, Q}.from(first), a, x_mid);
     norm(runner, n, x_mid.data, at.post_norm, hidden,
          a.rstd_post == nullptr ? nullptr : a.rstd_post + first);
     linear(runner, n, 2 * F, C, {hidden, C}, packed.gate_up.data(), {nullptr, 0}, gate_up);
+    adapt(runner, layer, kGate, first, n, {hidden, C}, a, gate_up);
+    adapt(runner, layer, kUp, first, n, {hidden, C}, a, {gate_up.data + F, gate_up.row});
     runner.run_ranges(n, 8, [&](int begin, int end, int) {
       kernels.swiglu(end - begin, F, gate_up.from(begin).data, gate_up.row,
                      product + size_t(begin) * F);
     });
     linear(runner, n, C, F, {product, F}, packed.down.data(), {x_mid.data, C},
            Target{x_out, C}.from(first));
+    adapt(runner, layer, kDown, first, n, {product, F}, a, Target{x_out, C}.from(first));
   });
 }
 

@@ -81,6 +81,8 @@ struct LayerActivations {
   float* rstd_queries;  // (N, H)
   float* keys;       // (N, K, D)
   float* rstd_keys;  // (N, K)
+  float* low;        // (targets, low_rows, r) scaled low-rank activations of an adapter, or null
+  size_t low_rows;   // N
 };
 
 // Packed copies of a layer's matrices: for y = x W^T, and for dx = dy W.
@@ -89,19 +91,53 @@ struct PackedLayer {
   Buffer qkv_back, output_back, gate_up_back, down_back;
 };
 
+// Packed copies of an adapted matrix: A for x A^T, B for h B^T, and both for the way back.
+struct PackedAdapter {
+  Buffer a, b, a_back, b_back;
+};
+
+// The random numbers of one accumulate's dropout: equal state, equal masks.
+struct DropoutState {
+  bool active = false;
+  uint32_t step = 0;         // optimizer steps taken
+  uint32_t call = 0;         // calls of accumulate since then
+  uint32_t first_token = 0;  // of the pass, in the batch
+};
+
 class Decoder {
  public:
-  Decoder(const DecoderConfig& config, int threads);
+  Decoder(const DecoderConfig& config, int threads, const LoraConfig& lora);
 
   const DecoderConfig config;
+  const LoraConfig lora;
   const Layout layout;
+  const AdapterLayout adapter_layout;
   const Kernels& kernels;
   ThreadPool pool;
-  Buffer weights, gradients, first_moments, second_moments;
+  // Gradients and moments are those of the adapter where there is one.
+  Buffer weights, adapter_weights, gradients, first_moments, second_moments;
   // Raised by whoever may have changed the weights; packed copies follow at the next pass.
   int64_t weights_epoch = 1;
+  int64_t adapter_epoch = 1;
+  AdapterUse adapter_use = AdapterUse::on;
+  DropoutState dropout;
+
+  // The layers' own weights get no gradients.
+  bool frozen() const { return lora.rank > 0; }
+  const std::vector<Parameter>& trained() const {
+    return frozen() ? adapter_layout.parameters : layout.parameters;
+  }
+  size_t trained_count() const { return frozen() ? adapter_layout.count : layout.count; }
+  Buffer& trained_weights() { return frozen() ? adapter_weights : weights; }
+  // Says that what is trained may have changed.
+  void touch_trained() { (frozen() ? adapter_epoch : weights_epoch)++; }
 
   int qkv_width() const { return (config.heads + 2 * config.key_value_heads) * config.head_width; }
+  // Where the rows of a query, key or value projection begin in a row of qkv.
+  int qkv_column(LoraTarget target) const {
+    const int key = config.heads * config.head_width;
+    return target == kQuery ? 0 : target == kKey ? key : (qkv_width() + key) / 2;
+  }
   int attention_width() const { return config.heads * config.head_width; }
 
   // Brings packed copies and the rotary table up to date. `positions`: rows of the table needed.
@@ -130,6 +166,27 @@ class Decoder {
   void final_norm_backward(int rows, const float* dh, const float* x, const float* rstd, float* dx);
 
  private:
+  // The adapter's part of y (first row of the pass `first`, n rows): y += s B A dropout(x), x the
+  // rows of the target's input. Nothing where the target is not adapted or the adapter is off.
+  template <class Runner>
+  void adapt(Runner& runner, int layer, LoraTarget target, int first, int n, Source x,
+             const LayerActivations& a, Target y);
+  // Its way back: keeps the low-rank gradient of these rows, dx += its part of the input's gradient.
+  template <class Runner>
+  void adapt_backward(Runner& runner, int layer, LoraTarget target, int first, int n, Source dy,
+                      Target dx);
+  // Gradients of A and B += over all rows, from what the way back kept. x (N, inputs).
+  void adapt_weight_backward(int layer, LoraTarget target, const Rows& rows, Source dy,
+                             const float* x, const LayerActivations& a);
+  bool adapted(int layer, LoraTarget target) const {
+    return frozen() && adapter_use == AdapterUse::on &&
+           adapter_layout.layers[size_t(layer)][size_t(target)].used;
+  }
+  void pack_adapter();
+  void reserve_adapter_scratch(const Rows& rows, bool backward);
+  // out (n, width) = x with elements dropped and the others scaled; rows of the pass from `first`.
+  void drop(int layer, LoraTarget target, int first, int n, int width, Source x, float* out);
+
   float* weight(size_t offset) const { return weights.data() + offset; }
   float* gradient(size_t offset) const { return gradients.data() + offset; }
   void extend_rotary_table(int positions);
@@ -169,6 +226,11 @@ class Decoder {
   void linear_weight(int m, int n, int k, Source dy, const float* x, float* dw);
 
   std::vector<PackedLayer> packed_;
+  std::vector<std::vector<PackedAdapter>> packed_adapter_;  // by layer and target
+  int64_t adapter_packed_epoch_ = 0;
+  std::vector<Buffer> tile_low_, tile_dropped_, tile_d_dropped_;  // one per thread, of a tile of rows
+  std::vector<Buffer> d_low_;  // by target, (N, r) of a backward pass
+  Buffer dropped_;             // (N, inputs)
   Buffer packed_head_, packed_head_back_;
   int64_t forward_epoch_ = 0;
   int64_t backward_epoch_ = 0;

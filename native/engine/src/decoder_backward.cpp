@@ -156,16 +156,26 @@ void Decoder::feed_forward_backward(int layer, const Rows& rows, const LayerActi
     const Target d_gate_up = Target{a.gate_up, spread_row(2 * F)}.from(first);
     linear(runner, n, F, C, Source{dx, C}.from(first), packed.down_back.data(), {nullptr, 0},
            {d_product, F});
+    adapt_backward(runner, layer, kDown, first, n, Source{dx, C}.from(first), {d_product, F});
     kernels.swiglu_backward(n, F, d_product, d_gate_up.data, d_gate_up.row,
                             product_.data() + size_t(first) * F);
     linear(runner, n, C, 2 * F, {d_gate_up.data, d_gate_up.row}, packed.gate_up_back.data(),
            {nullptr, 0}, Target{d_hidden_.data(), C}.from(first));
+    const Target d_hidden = Target{d_hidden_.data(), C}.from(first);
+    adapt_backward(runner, layer, kGate, first, n, {d_gate_up.data, d_gate_up.row}, d_hidden);
+    adapt_backward(runner, layer, kUp, first, n, {d_gate_up.data + F, d_gate_up.row}, d_hidden);
     norm_again(first, n, a.x_mid, at.post_norm, a.rstd_post);
   });
-  linear_weight(N, C, F, {dx, C}, product_.data(), gradient(at.down));
-  linear_weight(N, 2 * F, C, {a.gate_up, spread_row(2 * F)}, hidden_.data(),
-                gradient(at.gate_up));
-  norm_weight_backward(N, d_hidden_.data(), a.x_mid, at.post_norm, a.rstd_post);
+  const Source d_gate_up{a.gate_up, spread_row(2 * F)};
+  if (frozen()) {
+    adapt_weight_backward(layer, kDown, rows, {dx, C}, product_.data(), a);
+    adapt_weight_backward(layer, kGate, rows, d_gate_up, hidden_.data(), a);
+    adapt_weight_backward(layer, kUp, rows, {d_gate_up.data + F, d_gate_up.row}, hidden_.data(), a);
+  } else {
+    linear_weight(N, C, F, {dx, C}, product_.data(), gradient(at.down));
+    linear_weight(N, 2 * F, C, d_gate_up, hidden_.data(), gradient(at.gate_up));
+    norm_weight_backward(N, d_hidden_.data(), a.x_mid, at.post_norm, a.rstd_post);
+  }
   over_rows(N, [&](auto&, int first, int n) {
     norm_rows_backward(first, n, d_hidden_.data(), a.x_mid, at.post_norm, a.rstd_post, dx);
   });
@@ -181,17 +191,32 @@ void Decoder::attention_block_backward(int layer, const Rows& rows, const LayerA
   over_rows(N, [&](auto& runner, int first, int n) {
     linear(runner, n, Q, C, Source{dx, C}.from(first), packed.output_back.data(), {nullptr, 0},
            Target{d_attention_.data(), Q}.from(first));
+    adapt_backward(runner, layer, kOutput, first, n, Source{dx, C}.from(first),
+                   Target{d_attention_.data(), Q}.from(first));
   });
-  linear_weight(N, C, Q, {dx, C}, a.attention, gradient(at.output));
+  if (frozen())
+    adapt_weight_backward(layer, kOutput, rows, {dx, C}, a.attention, a);
+  else
+    linear_weight(N, C, Q, {dx, C}, a.attention, gradient(at.output));
   attend_backward(rows, a, cache, d_attention_.data(), d_qkv_.data());
   over_rows(N, [&](auto& runner, int first, int n) {
     rotate(first, n, rows, d_qkv_.data(), -1);
     norm_heads_backward(layer, first, n, a, d_qkv_.data());
     linear(runner, n, C, qkv_width(), Source{d_qkv_.data(), qkv_width()}.from(first),
            packed.qkv_back.data(), {nullptr, 0}, Target{d_hidden_.data(), C}.from(first));
+    for (LoraTarget target : {kQuery, kKey, kValue})
+      adapt_backward(runner, layer, target, first, n,
+                     Source{d_qkv_.data() + qkv_column(target), qkv_width()}.from(first),
+                     Target{d_hidden_.data(), C}.from(first));
     norm_again(first, n, a.x, at.input_norm, a.rstd_in);
     norm_rows_backward(first, n, d_hidden_.data(), a.x, at.input_norm, a.rstd_in, dx);
   });
+  if (frozen()) {
+    for (LoraTarget target : {kQuery, kKey, kValue})
+      adapt_weight_backward(layer, target, rows, {d_qkv_.data() + qkv_column(target), qkv_width()},
+                            hidden_.data(), a);
+    return;
+  }
   norm_heads_weight_backward(layer, rows, a);
   if (config.attention_bias)
     pool.run_ranges(qkv_width(), 16, [&](int first, int last, int) {
@@ -203,6 +228,7 @@ void Decoder::attention_block_backward(int layer, const Rows& rows, const LayerA
 
 // Each thread owns a range of the vocabulary and adds its tokens in order.
 void Decoder::embed_backward(const Rows& rows, const float* dx) {
+  if (frozen()) return;
   const size_t C = size_t(config.width);
   const int pieces = pool.threads();
   pool.run(pieces, [&](int piece, int) {
@@ -219,7 +245,7 @@ void Decoder::embed_backward(const Rows& rows, const float* dx) {
 void Decoder::logits_backward(int rows, const float* d_logits, const float* h, float* dh) {
   const int V = config.vocabulary_size;
   const int C = config.width;
-  linear_weight(rows, V, C, {d_logits, logits_row()}, h, gradient(layout.head));
+  if (!frozen()) linear_weight(rows, V, C, {d_logits, logits_row()}, h, gradient(layout.head));
   linear(pool, rows, C, V, {d_logits, logits_row()}, packed_head_back_.data(), {nullptr, 0},
          {dh, C});
 }
@@ -227,7 +253,7 @@ void Decoder::logits_backward(int rows, const float* d_logits, const float* h, f
 void Decoder::final_norm_backward(int rows, const float* dh, const float* x, const float* rstd,
                                   float* dx) {
   std::fill_n(dx, size_t(rows) * config.width, 0.0f);
-  norm_weight_backward(rows, dh, x, layout.final_norm, rstd);
+  if (!frozen()) norm_weight_backward(rows, dh, x, layout.final_norm, rstd);
   norm_rows_backward(0, rows, dh, x, layout.final_norm, rstd, dx);
 }
 

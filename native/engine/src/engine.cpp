@@ -27,8 +27,9 @@ void for_passes(const Batch& batch, const Body& body) {
   }
 }
 
-DecoderConfig checked(const DecoderConfig& config, int threads) {
+DecoderConfig checked(const DecoderConfig& config, int threads, const LoraConfig& lora) {
   check_config(config, threads);
+  check_lora(lora);
   return config;
 }
 
@@ -59,6 +60,7 @@ void Model::Impl::reserve_activations(bool keep_all) {
     layer.x_mid.reserve(n * c.width);
     layer.rstd_post.reserve(n);
     layer.gate_up.reserve(n * spread_row(2 * c.feed_forward_width));
+    if (decoder.frozen() && keep_all) layer.low.reserve(kLoraTargets * n * decoder.lora.rank);
     if (!c.query_key_norm || !keep_all) continue;
     layer.queries.reserve(n * decoder.attention_width());
     layer.rstd_queries.reserve(n * c.heads);
@@ -84,7 +86,8 @@ LayerActivations Model::Impl::activations(int layer) const {
   const Layer& l = layers[layer];
   return {l.x.data(),        l.rstd_in.data(),      l.qkv.data(),       l.attention.data(),
           l.log_sums.data(), l.x_mid.data(),        l.rstd_post.data(), l.gate_up.data(),
-          l.queries.data(),  l.rstd_queries.data(), l.keys.data(),      l.rstd_keys.data()};
+          l.queries.data(),  l.rstd_queries.data(), l.keys.data(),      l.rstd_keys.data(),
+          l.low.data(),      size_t(rows.count)};
 }
 
 float* Model::Impl::forward(bool keep_all) {
@@ -106,8 +109,8 @@ void Model::Impl::backward(float* d) {
   decoder.embed_backward(rows, d);
 }
 
-Model::Model(const DecoderConfig& config, int threads)
-    : impl_(std::make_unique<Impl>(checked(config, threads), threads)) {}
+Model::Model(const DecoderConfig& config, int threads, const LoraConfig& lora)
+    : impl_(std::make_unique<Impl>(checked(config, threads, lora), threads, lora)) {}
 
 Model::~Model() = default;
 
@@ -117,10 +120,16 @@ float* Model::weights() {
   impl_->decoder.weights_epoch++;
   return impl_->decoder.weights.data();
 }
+const std::vector<Parameter>& Model::trained_parameters() const { return impl_->decoder.trained(); }
+float* Model::trained_weights() {
+  impl_->decoder.touch_trained();
+  return impl_->decoder.trained_weights().data();
+}
 float* Model::gradients() { return impl_->decoder.gradients.data(); }
 float* Model::first_moments() { return impl_->decoder.first_moments.data(); }
 float* Model::second_moments() { return impl_->decoder.second_moments.data(); }
 size_t Model::parameter_count() const { return impl_->decoder.layout.count; }
+size_t Model::trained_count() const { return impl_->decoder.trained_count(); }
 int64_t Model::version() const { return impl_->version; }
 
 void Model::set_version(int64_t version) {
@@ -128,7 +137,8 @@ void Model::set_version(int64_t version) {
     reject("set_version: expected a version >= 0, received " + std::to_string(version));
   impl_->version = version;
   impl_->cache_epoch++;
-  impl_->decoder.weights_epoch++;
+  impl_->accumulated = 0;
+  impl_->decoder.touch_trained();
 }
 
 std::string Model::device() const {
@@ -144,25 +154,33 @@ AccumulateResult Model::accumulate(const Batch& batch, const TokenLoss& loss, fl
   std::fill_n(log_probs, batch.token_count, 0.0f);
   std::fill_n(entropies, batch.token_count, 0.0f);
   AccumulateResult result;
-  impl_->decoder.weights_epoch++;
+  impl_->decoder.touch_trained();
+  impl_->decoder.adapter_use = AdapterUse::on;
+  DropoutState& dropout = impl_->decoder.dropout;
+  dropout = {impl_->decoder.lora.dropout > 0, uint32_t(impl_->version), impl_->accumulated++, 0};
   for_passes(batch, [&](int first, int last) {
     Impl& m = *impl_;
     m.gather(batch, first, last);
     if (m.labels.empty()) return;
     m.decoder.prepare(m.rows.longest, true);
+    dropout.first_token = uint32_t(batch.offsets[first]);
     const float* x = m.forward(true);
     m.head.accumulate(m.labels, batch.offsets[first], m.rows.count, batch.tokens, x, loss,
                       log_probs, entropies, m.dx.data(), &result);
     m.backward(m.dx.data());
   });
+  dropout.active = false;
   return result;
 }
 
-void Model::score(const Batch& batch, float* log_probs, float* entropies) {
+void Model::score(const Batch& batch, float* log_probs, float* entropies, AdapterUse adapter) {
   check_batch("score", config(), batch);
+  if (adapter == AdapterUse::off && !impl_->decoder.frozen())
+    reject("score: expected a model with an adapter to switch off, received one without");
   std::fill_n(log_probs, batch.token_count, 0.0f);
   std::fill_n(entropies, batch.token_count, 0.0f);
-  impl_->decoder.weights_epoch++;
+  impl_->decoder.touch_trained();
+  impl_->decoder.adapter_use = adapter;
   for_passes(batch, [&](int first, int last) {
     Impl& m = *impl_;
     m.gather(batch, first, last);
@@ -171,13 +189,14 @@ void Model::score(const Batch& batch, float* log_probs, float* entropies) {
     const float* x = m.forward(false);
     m.head.score(m.labels, batch.offsets[first], batch.tokens, x, log_probs, entropies);
   });
+  impl_->decoder.adapter_use = AdapterUse::on;
 }
 
 double Model::step(const AdamW& options) {
   check_adamw(options);
   Impl& m = *impl_;
   const Kernels& kernels = m.decoder.kernels;
-  const size_t count = parameter_count();
+  const size_t count = trained_count();
   constexpr size_t kPiece = 1 << 16;  // fixed pieces, added in order
   const int pieces = int((count + kPiece - 1) / kPiece);
   std::vector<double> squares(size_t(pieces), 0.0);
@@ -205,18 +224,20 @@ double Model::step(const AdamW& options) {
                          : 1.0f;
   s.first_correction = float(1 / (1 - std::pow(options.beta1, steps)));
   s.second_root_correction = float(1 / std::sqrt(1 - std::pow(options.beta2, steps)));
-  const std::vector<Parameter>& all = parameters();
+  const std::vector<Parameter>& all = trained_parameters();
+  float* weights = m.decoder.trained_weights().data();
   m.decoder.pool.run(int(all.size()), [&](int p, int) {
     AdamWStep mine = s;
     mine.decay = all[p].decayed ? float(options.weight_decay) : 0.0f;
     const size_t at = all[p].offset;
-    kernels.adamw(all[p].count, mine, m.decoder.weights.data() + at,
+    kernels.adamw(all[p].count, mine, weights + at,
                   m.decoder.gradients.data() + at, m.decoder.first_moments.data() + at,
                   m.decoder.second_moments.data() + at);
   });
   m.version++;
   m.cache_epoch++;
-  m.decoder.weights_epoch++;
+  m.accumulated = 0;
+  m.decoder.touch_trained();
   return norm;
 }
 

@@ -8,7 +8,8 @@
 namespace masksearch {
 
 struct Model::Impl {
-  Impl(const DecoderConfig& config, int threads) : decoder(config, threads), head(&decoder) {}
+  Impl(const DecoderConfig& config, int threads, const LoraConfig& lora)
+      : decoder(config, threads, lora), head(&decoder) {}
 
   // Sequences [first, last) of the batch as rows with empty caches, and their labelled tokens.
   void gather(const Batch& batch, int first, int last);
@@ -21,6 +22,7 @@ struct Model::Impl {
   Decoder decoder;
   LossHead head;
   int64_t version = 0;
+  uint32_t accumulated = 0;  // calls of accumulate since the last step
   int64_t cache_epoch = 0;  // grows whenever cached keys and values become stale
 
   Rows rows;
@@ -30,6 +32,7 @@ struct Model::Impl {
   struct Layer {
     Buffer x, rstd_in, qkv, attention, log_sums, x_mid, rstd_post, gate_up;
     Buffer queries, rstd_queries, keys, rstd_keys;  // with query_key_norm, when kept
+    Buffer low;                                     // with an adapter, when kept
   };
   std::vector<Layer> layers;  // one where nothing is kept
   Buffer last_x, dx;

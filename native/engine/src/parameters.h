@@ -2,6 +2,7 @@
 // so each group is one matrix for the kernels and several named tensors for everyone else.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <vector>
 
@@ -34,6 +35,27 @@ struct Layout {
 
  private:
   size_t place(const std::string& name, std::vector<int> shape, bool decayed);
+};
+
+// One adapted matrix: A (r, inputs) and B (outputs, r) in the adapter's arena.
+struct AdapterMatrix {
+  bool used;
+  int inputs;
+  int outputs;
+  size_t a;
+  size_t b;
+};
+
+// The arena of an adapter; empty without one.
+struct AdapterLayout {
+  AdapterLayout(const DecoderConfig& config, const LoraConfig& lora);
+
+  std::vector<Parameter> parameters;
+  std::vector<std::array<AdapterMatrix, kLoraTargets>> layers;
+  size_t count = 0;
+
+ private:
+  size_t place(const std::string& name, int rows, int columns);
 };
 
 }  // namespace masksearch

@@ -73,6 +73,19 @@ void check_config(const DecoderConfig& c, int threads) {
     reject("Model: expected every matrix side to be at most 2^30");
 }
 
+void check_lora(const LoraConfig& lora) {
+  if (lora.rank == 0) return;
+  require_range("Model", "lora.rank", lora.rank, lora.rank >= 1 && lora.rank <= 4096,
+                "in [1, 4096]");
+  require_range("Model", "lora.alpha", lora.alpha, std::isfinite(lora.alpha) && lora.alpha > 0,
+                "finite and > 0");
+  require_range("Model", "lora.dropout", lora.dropout, lora.dropout >= 0 && lora.dropout < 1,
+                "in [0, 1)");
+  for (bool used : lora.targets)
+    if (used) return;
+  reject("Model: expected at least one lora target, received none");
+}
+
 void check_tokens(const char* where, const DecoderConfig& config, const int32_t* tokens,
                   int count) {
   if (count < 0 || (count > 0 && tokens == nullptr))

@@ -9,6 +9,7 @@
 namespace masksearch {
 
 void check_config(const DecoderConfig& config, int threads);
+void check_lora(const LoraConfig& lora);
 void check_batch(const char* where, const DecoderConfig& config, const Batch& batch);
 void check_loss(const TokenLoss& loss);
 void check_adamw(const AdamW& options);

@@ -2,27 +2,37 @@
 import { availableParallelism } from 'node:os';
 import { InputError, MaskSearchError, ShapeError } from '@masksearch/core';
 import {
+  adapterMerger,
+  adapterSpecs,
   checkAdamW,
   checkBatch,
   checkDecoderConfig,
   checkSamplerOptions,
   checkTokenLoss,
+  checkedAdapter,
   checkedSource,
+  checkScoreOptions,
+  mergeAdapter,
   PIECE_FLOATS,
   initializeWeights,
-  orderTensors,
+  orderBySpecs,
   parameterSpecs,
   type AccumulateResult,
+  type Adapter,
+  type AdapterStart,
   type AdamWOptions,
   type CustomTokenLoss,
   type DecoderConfig,
   type LanguageModel,
+  type LoraConfig,
   type ModelState,
   type ModelWeights,
   type NamedTensor,
   type PackedBatch,
+  type ParameterSpec,
   type Sampler,
   type SamplerOptions,
+  type ScoreOptions,
   type TokenLoss,
   type TokenScores,
   type WeightSource,
@@ -46,13 +56,15 @@ export interface NativeModelOptions {
   readonly seed?: number;
   /** Threads of the engine; results do not depend on it. Default: the cores available. */
   readonly threads?: number;
+  /** A low-rank adapter: the weights are frozen, and the adapter alone is trained. */
+  readonly adapter?: AdapterStart;
 }
 
 /**
  * A decoder on the native engine, with a thread of its own. Dispose of it when done.
  * @throws {UnavailableError} The addon is not built; the message names the command that builds it.
  * @throws {ConfigError} The config describes no decoder.
- * @throws {InputError} The weights do not fit the config, or `threads` is not in 1..1024.
+ * @throws {InputError} The weights or the adapter's do not fit the config, or `threads` is not in 1..1024.
  */
 export async function createNativeModel(options: NativeModelOptions): Promise<NativeLanguageModel> {
   const { config, seed = 0, threads = availableParallelism() } = options;
@@ -66,9 +78,17 @@ export async function createNativeModel(options: NativeModelOptions): Promise<Na
     options.weights ?? initializeWeights(config, seed),
     'createNativeModel',
   );
-  const created = await callNative('createNativeModel', () => binding.createModel(config, threads));
-  const model = new NativeLanguageModel(config, binding, created);
+  const adapter =
+    options.adapter === undefined
+      ? undefined
+      : checkedAdapter(config, options.adapter, 'createNativeModel: adapter');
+  const lora = adapter && { ...adapter.config, seed: adapter.seed };
+  const created = await callNative('createNativeModel', () =>
+    binding.createModel(config, threads, lora),
+  );
+  const model = new NativeLanguageModel(config, binding, { ...created, lora: adapter?.config });
   await model.loadWeights(weights);
+  if (adapter !== undefined) await model.writeAdapter(adapter.weights);
   return model;
 }
 
@@ -78,7 +98,10 @@ export class NativeLanguageModel implements LanguageModel {
   readonly device: string;
   readonly #binding: Binding;
   readonly #handle: ModelHandle;
+  readonly adapter?: Adapter;
   readonly #parameters: readonly ArenaParameter[];
+  /** The adapter's parameters where there is one, else all of them. */
+  readonly #trained: readonly ArenaParameter[];
   #version = 0;
   /** Counts what has changed the weights, in the order of calls: caches of older epochs are stale. */
   #epoch = 0;
@@ -87,13 +110,25 @@ export class NativeLanguageModel implements LanguageModel {
   constructor(
     config: DecoderConfig,
     binding: Binding,
-    created: { model: ModelHandle; device: string; parameters: readonly ArenaParameter[] },
+    created: {
+      readonly model: ModelHandle;
+      readonly device: string;
+      readonly parameters: readonly ArenaParameter[];
+      readonly trainedParameters: readonly ArenaParameter[];
+      readonly lora: LoraConfig | undefined;
+    },
   ) {
     this.config = config;
     this.device = `native ${created.device}`;
     this.#binding = binding;
     this.#handle = created.model;
-    this.#parameters = inOrder(config, created.parameters);
+    this.#parameters = inOrder(parameterSpecs(config), created.parameters);
+    this.#trained = this.#parameters;
+    const { lora } = created;
+    if (lora !== undefined) {
+      this.#trained = inOrder(adapterSpecs(config, lora), created.trainedParameters);
+      this.adapter = { config: lora, weights: () => this.#read('trainedWeights') };
+    }
   }
 
   get version(): number {
@@ -117,10 +152,13 @@ export class NativeLanguageModel implements LanguageModel {
     return { gradientNorm };
   }
 
-  async score(batch: PackedBatch): Promise<TokenScores> {
+  async score(batch: PackedBatch, options?: ScoreOptions): Promise<TokenScores> {
     this.#checkLive('score');
     checkBatch(batch, this.config, 'score');
-    return callNative('score', () => this.#binding.score(this.#handle, batch));
+    checkScoreOptions(options, this.adapter?.config);
+    return callNative('score', () =>
+      this.#binding.score(this.#handle, batch, options?.adapter ?? 'on'),
+    );
   }
 
   sampler(options: SamplerOptions): Sampler {
@@ -142,8 +180,11 @@ export class NativeLanguageModel implements LanguageModel {
     });
   }
 
-  weights(): Promise<NamedTensor[]> {
-    return this.#read('weights');
+  async weights(): Promise<NamedTensor[]> {
+    const { adapter } = this;
+    if (adapter === undefined) return this.#read('weights');
+    const [frozen, trained] = await Promise.all([this.#read('weights'), adapter.weights()]);
+    return mergeAdapter(frozen, adapter.config, trained);
   }
 
   async *weightPieces(name: string): AsyncGenerator<Float32Array> {
@@ -153,11 +194,15 @@ export class NativeLanguageModel implements LanguageModel {
       throw new InputError(`weightPieces: expected a parameter of this model, received ${name}.`);
     }
     const { offset, count } = parameter;
+    const { adapter } = this;
+    const merge = adapter && adapterMerger(adapter.config, await adapter.weights());
     for (let first = 0; first < count; first += PIECE_FLOATS) {
       const length = Math.min(PIECE_FLOATS, count - first);
-      yield await callNative('weights', () =>
+      const piece = await callNative('weights', () =>
         this.#binding.readArena(this.#handle, 'weights', offset + first, length),
       );
+      merge?.(name, first, piece);
+      yield piece;
     }
   }
 
@@ -169,7 +214,7 @@ export class NativeLanguageModel implements LanguageModel {
     this.#checkLive('state');
     // Steps called for before this are counted once these reads have come back.
     const [weights, firstMoments, secondMoments] = await Promise.all([
-      this.#read('weights'),
+      this.#read('trainedWeights'),
       this.#read('firstMoments'),
       this.#read('secondMoments'),
     ]);
@@ -182,15 +227,19 @@ export class NativeLanguageModel implements LanguageModel {
     if (!Number.isSafeInteger(version) || version < 0) {
       throw new InputError(`restore: expected a version >= 0, received ${version}.`);
     }
-    const weights = orderTensors(this.config, state.weights, 'restore: weights');
-    const first = orderTensors(this.config, state.firstMoments, 'restore: firstMoments');
-    const second = orderTensors(this.config, state.secondMoments, 'restore: secondMoments');
+    const specs = this.adapter
+      ? adapterSpecs(this.config, this.adapter.config)
+      : parameterSpecs(this.config);
+    const weights = orderBySpecs(specs, state.weights, 'restore: weights');
+    const first = orderBySpecs(specs, state.firstMoments, 'restore: firstMoments');
+    const second = orderBySpecs(specs, state.secondMoments, 'restore: secondMoments');
     const zeros = weights.map(({ data, ...tensor }) => ({
       ...tensor,
       data: new Float32Array(data.length),
     }));
+    this.#epoch++;
     await Promise.all([
-      this.writeWeights(weights),
+      this.#write('trainedWeights', weights),
       this.#write('firstMoments', first),
       this.#write('secondMoments', second),
       this.#write('gradients', zeros),
@@ -221,6 +270,14 @@ export class NativeLanguageModel implements LanguageModel {
       }
     }
     await callNative('weights', () => this.#binding.setVersion(this.#handle, this.#version));
+  }
+
+  /** Puts an adapter's weights in place; moments and gradients stay. */
+  async writeAdapter(weights: readonly NamedTensor[]): Promise<void> {
+    this.#epoch++;
+    const written = this.#write('trainedWeights', weights);
+    await callNative('adapter', () => this.#binding.setVersion(this.#handle, this.#version));
+    await written;
   }
 
   /** Ends turns as cancelled, waits for other pending calls and frees all memory. */
@@ -255,7 +312,7 @@ export class NativeLanguageModel implements LanguageModel {
   async #read(arena: Arena): Promise<NamedTensor[]> {
     this.#checkLive(arena);
     return Promise.all(
-      this.#parameters.map(async ({ name, shape, offset, count }) => ({
+      this.#parametersOf(arena).map(async ({ name, shape, offset, count }) => ({
         name,
         shape,
         data: await callNative(arena, () =>
@@ -268,11 +325,15 @@ export class NativeLanguageModel implements LanguageModel {
   async #write(arena: Arena, tensors: readonly NamedTensor[]): Promise<void> {
     const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
     await Promise.all(
-      this.#parameters.map(({ name, offset }) => {
+      this.#parametersOf(arena).map(({ name, offset }) => {
         const { data } = byName.get(name) as NamedTensor;
         return callNative(arena, () => this.#binding.writeArena(this.#handle, arena, offset, data));
       }),
     );
+  }
+
+  #parametersOf(arena: Arena): readonly ArenaParameter[] {
+    return arena === 'weights' ? this.#parameters : this.#trained;
   }
 
   #checkLive(where: string): void {
@@ -284,10 +345,10 @@ export class NativeLanguageModel implements LanguageModel {
 
 /** The engine's parameters in the order in which every LanguageModel lists them. */
 function inOrder(
-  config: DecoderConfig,
+  specs: readonly ParameterSpec[],
   parameters: readonly ArenaParameter[],
 ): readonly ArenaParameter[] {
-  return parameterSpecs(config).map(({ name, shape }) => {
+  return specs.map(({ name, shape }) => {
     const parameter = parameters.find((candidate) => candidate.name === name);
     if (parameter?.shape.join() !== shape.join()) {
       throw new MaskSearchError(

@@ -6,8 +6,10 @@ import type {
   GenerateRequest,
   PackedBatch,
   SamplerOptions,
+  ScoreOptions,
   TokenLoss,
 } from './language-model.ts';
+import type { LoraConfig } from './lora.ts';
 
 /**
  * @throws {ShapeError} Lengths of tokens, offsets and lossMask contradict each other.
@@ -89,6 +91,18 @@ export function checkTokenLoss(loss: TokenLoss, batch: PackedBatch, where: strin
   }
   if (loss.entropyCoefficient !== undefined) {
     expectFinite(loss.entropyCoefficient, 'entropyCoefficient', where);
+  }
+}
+
+/** @throws {InputError} The adapter is to be off and the model has none. */
+export function checkScoreOptions(
+  options: ScoreOptions | undefined,
+  adapter: LoraConfig | undefined,
+): void {
+  if (options?.adapter === 'off' && adapter === undefined) {
+    throw new InputError(
+      'score: expected a model with an adapter to switch off, received one without.',
+    );
   }
 }
 

@@ -1,5 +1,6 @@
 // The port between what is trained and how it runs: one interface, a tfjs and a native implementation.
 import type { DecoderConfig } from './decoder-config.ts';
+import type { Adapter } from './lora.ts';
 
 /**
  * Sequences laid end to end without padding. T tokens in B sequences; sequence b is
@@ -78,6 +79,14 @@ export interface TokenScores {
   readonly entropies: Float32Array;
 }
 
+export interface ScoreOptions {
+  /**
+   * `off` scores with the frozen weights alone, the reference policy of an adapter. Default `on`.
+   * @throws {InputError} `off`, and the model has no adapter.
+   */
+  readonly adapter?: 'on' | 'off';
+}
+
 export interface AccumulateResult extends TokenScores {
   /** The loss of this micro-batch, as scaled. */
   readonly loss: number;
@@ -117,13 +126,18 @@ export interface LanguageModel {
   readonly device: string;
   /** Optimizer steps taken; samples are stamped with it. */
   readonly version: number;
+  /**
+   * Present where a low-rank adapter is trained on frozen weights. Then `gradients` and `state` are
+   * the adapter's alone, and `weights` are those of the model with the adapter merged in.
+   */
+  readonly adapter?: Adapter;
 
   /** Forward and backward of one packed micro-batch; gradients are added up until `step`. */
   accumulate(batch: PackedBatch, loss: TokenLoss): Promise<AccumulateResult>;
   /** Clips, updates with AdamW and zeroes the gradients. Returns the norm before clipping. */
   step(options: AdamWOptions): Promise<{ gradientNorm: number }>;
   /** Log-probability and entropy of every labelled token, no gradient. */
-  score(batch: PackedBatch): Promise<TokenScores>;
+  score(batch: PackedBatch, options?: ScoreOptions): Promise<TokenScores>;
   /** A sampler over the same weights. Only valid until the next `step`, which invalidates its caches. */
   sampler(options: SamplerOptions): Sampler;
 
@@ -136,7 +150,7 @@ export interface LanguageModel {
   weightPieces?(name: string): AsyncIterable<Float32Array>;
   /** Accumulated gradients by the same names, copies. */
   gradients(): Promise<NamedTensor[]>;
-  /** Weights plus optimizer moments and step count: what exact resumption needs. */
+  /** What is trained plus optimizer moments and step count: what exact resumption needs. */
   state(): Promise<ModelState>;
   /** Puts back what `state` returned. @throws {InputError} on missing, unknown or misshapen tensors. */
   restore(state: ModelState): Promise<void>;

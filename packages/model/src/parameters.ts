@@ -83,6 +83,15 @@ export function orderTensors(
   tensors: readonly NamedTensor[],
   where: string,
 ): NamedTensor[] {
+  return orderBySpecs(parameterSpecs(config), tensors, where);
+}
+
+/** As `orderTensors`, for any parameters. */
+export function orderBySpecs(
+  specs: readonly ParameterSpec[],
+  tensors: readonly NamedTensor[],
+  where: string,
+): NamedTensor[] {
   const byName = new Map<string, NamedTensor>();
   for (const tensor of tensors) {
     if (byName.has(tensor.name)) {
@@ -90,7 +99,7 @@ export function orderTensors(
     }
     byName.set(tensor.name, tensor);
   }
-  const ordered = parameterSpecs(config).map((spec) => {
+  const ordered = specs.map((spec) => {
     const tensor = byName.get(spec.name);
     if (tensor === undefined) {
       throw new InputError(

@@ -1,5 +1,6 @@
-// The suite that every LanguageModel passes: scores, gradients, optimizer, sampler, calls.
+// The suite that every LanguageModel passes: scores, gradients, optimizer, sampler, calls, adapters.
 import { describe } from 'vitest';
+import { adapterTests } from './adapter-tests.ts';
 import { callTests } from './call-tests.ts';
 import { drawTests } from './draw-tests.ts';
 import { gradientTests } from './gradient-tests.ts';
@@ -18,6 +19,7 @@ export function runConformance(options: ConformanceOptions): void {
     drawTests(suite);
     turnTests(suite);
     callTests(suite);
+    adapterTests(suite);
     suite.checkSkips();
   });
 }

@@ -2,8 +2,10 @@
 import { describe, expect } from 'vitest';
 import { parseDecoderConfig } from '../hugging-face-config.ts';
 import type { PackedBatch } from '../language-model.ts';
+import { adapterSpecs } from '../lora.ts';
 import { loadModelFolder, type LoadedModel } from '../model-folder.ts';
 import { parameterSpecs } from '../parameters.ts';
+import { loadAdapterFolder } from '../peft-adapter.ts';
 import { expectClose, expectGradients, forwardBound } from './bounds.ts';
 import { goldenPath, readGoldenJson, readGoldenTensors } from './golden-files.ts';
 import { Suite, type ConformanceOptions } from './suite.ts';
@@ -100,6 +102,7 @@ export function runGolden(options: ConformanceOptions): void {
       generationTest(suite, golden);
     }
     adamWTest(suite, readGolden('tiny-qwen2'));
+    adapterTest(suite, readGolden('tiny-qwen2'));
     suite.test('tiny-qwen2 stored in BF16: log-probabilities and entropies', async (create) => {
       await expectScores(create, readGolden('tiny-qwen2', 'tiny-qwen2/model-bf16'));
     });
@@ -168,6 +171,32 @@ function gradientTest(
     });
     expectClose([loss], [cases.loss.float64], LOSS_BOUND, 'loss');
     const expected = parameterSpecs(config).map(
+      (spec) => [spec.name, tensors.get(`grad.${spec.name}`) ?? new Float64Array(0)] as const,
+    );
+    expectGradients(await model.gradients(), new Map(expected), config, longestOf(cases));
+  });
+}
+
+function adapterTest(suite: Suite, { name, model: start, cases }: Golden): void {
+  suite.test("PEFT's adapter: log-probabilities, entropies, loss and gradients", async (create) => {
+    const adapter = loadAdapterFolder(goldenPath(`${name}/lora`));
+    const adapted = readGoldenJson<Pick<Cases, 'loss'>>(`${name}/lora/cases.json`);
+    const tensors = readGoldenTensors(`${name}/lora/cases.safetensors`);
+    const { config } = start;
+    const bound = forwardBound(config, longestOf(cases), 12); // log-probabilities are above −12
+    await expectScores((options) => create({ ...options, adapter }), {
+      name,
+      model: start,
+      cases,
+      tensors,
+      bound,
+    });
+    const model = await create({ ...start, adapter });
+    const scale = 1 / cases.loss.maskedTokens;
+    const batch = packed(cases, 'masked');
+    const { loss } = await model.accumulate(batch, { type: 'cross-entropy', scale });
+    expectClose([loss], [adapted.loss.float64], LOSS_BOUND, 'loss');
+    const expected = adapterSpecs(config, adapter.config).map(
       (spec) => [spec.name, tensors.get(`grad.${spec.name}`) ?? new Float64Array(0)] as const,
     );
     expectGradients(await model.gradients(), new Map(expected), config, longestOf(cases));

@@ -1,6 +1,7 @@
 // What the parts of the conformance suite share: a test with a name that can be skipped, and models that are disposed.
 import { expect, test } from 'vitest';
 import type { DecoderConfig } from '../decoder-config.ts';
+import type { AdapterStart } from '../lora.ts';
 import type { LanguageModel, NamedTensor } from '../language-model.ts';
 
 export interface ConformanceOptions {
@@ -9,6 +10,7 @@ export interface ConformanceOptions {
   readonly create: (options: {
     config: DecoderConfig;
     weights: readonly NamedTensor[];
+    adapter?: AdapterStart;
   }) => Promise<LanguageModel>;
   /** Tests that do not hold here, and why. An unknown name fails. */
   readonly skip: readonly { readonly reason: string; readonly tests: readonly string[] }[];

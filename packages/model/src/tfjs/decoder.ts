@@ -4,32 +4,49 @@ import type { Rank, Tensor, Tensor1D, Tensor2D, Tensor3D } from '@tensorflow/tfj
 import type { DecoderConfig } from '../decoder-config.ts';
 import { EMBEDDINGS, FINAL_NORM, HEAD, layerPrefix } from '../parameters.ts';
 import { rotaryFrequencies } from '../rotary-frequencies.ts';
+import { adapt, type AdapterPass } from './adapt.ts';
 
-/** Weights by Hugging Face name. */
+/** Weights by Hugging Face name, and those of an adapter by PEFT's. */
 export type Weights = ReadonlyMap<string, Tensor>;
+
+/** A decoder as it is passed through. */
+export interface Network {
+  readonly config: DecoderConfig;
+  readonly weights: Weights;
+  /** Absent or switched off: the weights alone. */
+  readonly adapter?: AdapterPass;
+}
+
+/** One layer's tensors and its share of the adapter. */
+interface Layer {
+  readonly weight: (name: string) => Tensor;
+  /** The matrix `<module>.weight` and what the adapter adds to it. */
+  readonly project: (module: string, x: Tensor2D) => Tensor2D;
+}
 
 /**
  * Hidden states after the final norm.
  * @param tokens (T) ids of one sequence; its first token has position 0.
  * @returns (T, C) float32.
  */
-export function decode(config: DecoderConfig, weights: Weights, tokens: Int32Array): Tensor2D {
+export function decode(network: Network, tokens: Int32Array): Tensor2D {
+  const { config, weights } = network;
   const T = tokens.length;
   const rotary = rotaryTables(config, T);
   const mask = causalMask(T);
   let hidden = rowsOf(weight<Tensor2D>(weights, EMBEDDINGS), tokens); // (T, C)
   for (let l = 0; l < config.layers; l++) {
-    const layer = (name: string): Tensor => weight(weights, layerPrefix(l) + name);
+    const layer = layerOf(network, l);
     const attended = attention(
       config,
       layer,
-      rmsNorm(hidden, layer('input_layernorm.weight'), config.normEpsilon),
+      rmsNorm(hidden, layer.weight('input_layernorm.weight'), config.normEpsilon),
       { rotary, mask },
     );
     hidden = tf.add(hidden, attended);
     const fed = feedForward(
       layer,
-      rmsNorm(hidden, layer('post_attention_layernorm.weight'), config.normEpsilon),
+      rmsNorm(hidden, layer.weight('post_attention_layernorm.weight'), config.normEpsilon),
     );
     hidden = tf.add(hidden, fed);
   }
@@ -43,8 +60,7 @@ export function decode(config: DecoderConfig, weights: Weights, tokens: Int32Arr
  * @returns (N, V) float32, nats.
  */
 export function vocabularyLogProbs(
-  config: DecoderConfig,
-  weights: Weights,
+  { config, weights }: Network,
   hidden: Tensor2D,
   temperature = 1,
 ): Tensor2D {
@@ -60,15 +76,14 @@ export function vocabularyLogProbs(
  * @returns two (n) float32 tensors.
  */
 export function scoreLabels(
-  config: DecoderConfig,
-  weights: Weights,
+  network: Network,
   hidden: Tensor2D,
   sequence: { readonly tokens: Int32Array; readonly labels: Int32Array },
 ): { logProbs: Tensor1D; entropies: Tensor1D } {
   const before = sequence.labels.map((t) => t - 1);
-  const all = vocabularyLogProbs(config, weights, rowsOf(hidden, before)); // (n, V)
+  const all = vocabularyLogProbs(network, rowsOf(hidden, before)); // (n, V)
   const targets = sequence.labels.map((t) => sequence.tokens[t] as number);
-  const chosen = tf.mul(all, oneHot(targets, config.vocabularySize));
+  const chosen = tf.mul(all, oneHot(targets, network.config.vocabularySize));
   return {
     logProbs: tf.sum<Tensor1D>(chosen, -1),
     entropies: tf.neg(tf.sum<Tensor1D>(tf.mul(tf.exp(all), all), -1)),
@@ -100,19 +115,21 @@ interface Positions {
 /** Grouped-query attention: query heads H in K groups, each with its own key and value head. */
 function attention(
   config: DecoderConfig,
-  layer: (name: string) => Tensor,
+  layer: Layer,
   x: Tensor2D, // (T, C)
   { rotary, mask }: Positions,
 ): Tensor2D {
   const { heads: H, keyValueHeads: K, headWidth: D, attentionBias, normEpsilon } = config;
   const T = x.shape[0];
   const project = (name: string, heads: number): Tensor3D => {
-    const product = linear(x, layer(`self_attn.${name}.weight`));
-    const y = attentionBias ? tf.add(product, layer(`self_attn.${name}.bias`)) : product;
+    const product = layer.project(`self_attn.${name}`, x);
+    const y = attentionBias ? tf.add(product, layer.weight(`self_attn.${name}.bias`)) : product;
     return tf.transpose(tf.reshape(y, [T, heads, D]), [1, 0, 2]); // (heads, T, D)
   };
   const normed = (y: Tensor3D, name: string): Tensor3D =>
-    config.queryKeyNorm === true ? rmsNorm(y, layer(`self_attn.${name}.weight`), normEpsilon) : y;
+    config.queryKeyNorm === true
+      ? rmsNorm(y, layer.weight(`self_attn.${name}.weight`), normEpsilon)
+      : y;
   const q = rotate(normed(project('q_proj', H), 'q_norm'), rotary);
   const k = rotate(normed(project('k_proj', K), 'k_norm'), rotary);
   const v = project('v_proj', K);
@@ -122,18 +139,30 @@ function attention(
   const probabilities = tf.reshape(tf.softmax(masked), [K, (H / K) * T, T]);
   const mixed = tf.reshape(tf.matMul(probabilities, v), [H, T, D]);
   const joined = tf.reshape<Rank.R2>(tf.transpose(mixed, [1, 0, 2]), [T, H * D]);
-  return linear(joined, layer('self_attn.o_proj.weight'));
+  return layer.project('self_attn.o_proj', joined);
 }
 
 /** SwiGLU: down(silu(gate(x)) · up(x)). */
-function feedForward(layer: (name: string) => Tensor, x: Tensor2D): Tensor2D {
-  const gate = linear(x, layer('mlp.gate_proj.weight'));
-  const up = linear(x, layer('mlp.up_proj.weight'));
+function feedForward(layer: Layer, x: Tensor2D): Tensor2D {
+  const gate = layer.project('mlp.gate_proj', x);
+  const up = layer.project('mlp.up_proj', x);
   const active = tf.mul<Tensor2D>(tf.mul(gate, tf.sigmoid(gate)), up);
-  return linear(active, layer('mlp.down_proj.weight'));
+  return layer.project('mlp.down_proj', active);
 }
 
-function linear(x: Tensor2D, matrix: Tensor): Tensor2D {
+function layerOf({ weights, adapter }: Network, l: number): Layer {
+  const get = (name: string): Tensor => weight(weights, layerPrefix(l) + name);
+  return {
+    weight: get,
+    project: (module, x) => {
+      const y = linear(x, get(`${module}.weight`));
+      return adapter === undefined ? y : adapt(adapter, weights, { l, module }, x, y);
+    },
+  };
+}
+
+/** x Wᵀ. */
+export function linear(x: Tensor2D, matrix: Tensor): Tensor2D {
   return tf.matMul(x, matrix, false, true);
 }
 

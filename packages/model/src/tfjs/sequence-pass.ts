@@ -1,22 +1,20 @@
 // Forward and backward of one sequence under a loss.
 import * as tf from '@tensorflow/tfjs-core';
 import type { Scalar, Tensor } from '@tensorflow/tfjs-core';
-import type { DecoderConfig } from '../decoder-config.ts';
 import type { PackedSequence } from '../labels.ts';
 import type { TokenLoss, TokenScores } from '../language-model.ts';
 import { evaluateTokenLoss, type TokenLossResult } from '../token-loss.ts';
-import { decode, scoreLabels, type Weights } from './decoder.ts';
+import { decode, scoreLabels, type Network } from './decoder.ts';
 
 /** Scores the labels of a sequence and writes them where they belong in the batch. */
 export function forwardSequence(
-  config: DecoderConfig,
-  weights: Weights,
+  network: Network,
   sequence: PackedSequence,
   scores: TokenScores,
 ): void {
   tf.tidy(() => {
-    const hidden = decode(config, weights, sequence.tokens);
-    const { logProbs, entropies } = scoreLabels(config, weights, hidden, sequence);
+    const hidden = decode(network, sequence.tokens);
+    const { logProbs, entropies } = scoreLabels(network, hidden, sequence);
     writeScores(scores, sequence, {
       logProbs: logProbs.dataSync<'float32'>(),
       entropies: entropies.dataSync<'float32'>(),
@@ -25,23 +23,25 @@ export function forwardSequence(
 }
 
 /**
- * Loss of a sequence, its gradients in the order of `weights`, and its scores, which are written
+ * Loss of a sequence, its gradients in the order of `trained`, and its scores, which are written
  * where they belong in the batch.
+ * @param trained Names of the weights that gradients are taken by.
  */
 export function backwardSequence(
-  config: DecoderConfig,
-  weights: Weights,
+  network: Network,
+  trained: readonly string[],
   sequence: PackedSequence,
   loss: TokenLoss,
   scores: TokenScores,
 ): TokenLossResult & { readonly gradients: Tensor[] } {
-  const names = [...weights.keys()];
   const positions = sequence.labels.map((t) => sequence.start + t);
   const outcomes: Outcome[] = [];
   const objective = (...tensors: Tensor[]): Scalar => {
-    const variables = new Map(names.map((name, i) => [name, tensors[i] as Tensor]));
-    const hidden = decode(config, variables, sequence.tokens);
-    const { logProbs, entropies } = scoreLabels(config, variables, hidden, sequence);
+    const weights = new Map(network.weights);
+    trained.forEach((name, i) => weights.set(name, tensors[i] as Tensor));
+    const variable = { ...network, weights };
+    const hidden = decode(variable, sequence.tokens);
+    const { logProbs, entropies } = scoreLabels(variable, hidden, sequence);
     const values = {
       logProbs: logProbs.dataSync<'float32'>(),
       entropies: entropies.dataSync<'float32'>(),
@@ -58,7 +58,9 @@ export function backwardSequence(
     const byEntropy = tf.tensor1d(Float32Array.from(dEntropies));
     return tf.sum(tf.add(tf.mul(logProbs, byLogProb), tf.mul(entropies, byEntropy)));
   };
-  const { value, grads: gradients } = tf.valueAndGrads(objective)([...weights.values()]);
+  const { value, grads: gradients } = tf.valueAndGrads(objective)(
+    trained.map((name) => network.weights.get(name) as Tensor),
+  );
   value.dispose();
   const [outcome] = outcomes;
   if (outcome?.result === undefined) {

@@ -2,7 +2,13 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor, Tensor2D } from '@tensorflow/tfjs-core';
 import { InputError } from '@masksearch/core';
-import { checkAdamW, checkBatch, checkSamplerOptions, checkTokenLoss } from '../check-arguments.ts';
+import {
+  checkAdamW,
+  checkBatch,
+  checkSamplerOptions,
+  checkScoreOptions,
+  checkTokenLoss,
+} from '../check-arguments.ts';
 import { checkDecoderConfig, type DecoderConfig } from '../decoder-config.ts';
 import { initializeWeights } from '../initialize-weights.ts';
 import { sequencesOf } from '../labels.ts';
@@ -15,15 +21,24 @@ import type {
   PackedBatch,
   Sampler,
   SamplerOptions,
+  ScoreOptions,
   TokenLoss,
   TokenScores,
 } from '../language-model.ts';
-import { orderTensors, parameterSpecs, type ParameterSpec } from '../parameters.ts';
+import {
+  adapterSpecs,
+  checkedAdapter,
+  mergeAdapter,
+  type Adapter,
+  type AdapterStart,
+} from '../lora.ts';
+import { orderBySpecs, parameterSpecs, type ParameterSpec } from '../parameters.ts';
 import { SerialQueue } from '../serial-queue.ts';
 import { checkedTensors, type ModelWeights } from '../weight-source.ts';
 import { adamWUpdate, clipFactor, globalNorm, type AdamWTensors } from './adamw.ts';
 import { activateBackend, startBackend } from './backend.ts';
-import { decode, vocabularyLogProbs, type Weights } from './decoder.ts';
+import type { AdapterPass } from './adapt.ts';
+import { decode, vocabularyLogProbs, type Network } from './decoder.ts';
 import { registerTfjsGradients } from './register-gradients.ts';
 import { backwardSequence, forwardSequence } from './sequence-pass.ts';
 import { TfjsSampler } from './tfjs-sampler.ts';
@@ -39,13 +54,15 @@ export interface TfjsModelOptions {
    * importing its package first, e.g. `@tensorflow/tfjs-backend-wasm`.
    */
   readonly backend?: string;
+  /** A low-rank adapter: the weights are frozen, and the adapter alone is trained. */
+  readonly adapter?: AdapterStart;
 }
 
 /**
  * A decoder on tfjs.
  * @throws {UnavailableError} The backend is not registered or does not start.
  * @throws {ConfigError} The config describes no decoder.
- * @throws {InputError} The weights do not fit the config.
+ * @throws {InputError} The weights or the adapter's do not fit the config.
  */
 export async function createTfjsModel(options: TfjsModelOptions): Promise<TfjsLanguageModel> {
   const { config, backend = 'cpu', seed = 0 } = options;
@@ -55,9 +72,13 @@ export async function createTfjsModel(options: TfjsModelOptions): Promise<TfjsLa
     options.weights ?? initializeWeights(config, seed),
     'createTfjsModel',
   );
+  const adapter =
+    options.adapter === undefined
+      ? undefined
+      : checkedAdapter(config, options.adapter, 'createTfjsModel: adapter');
   registerTfjsGradients();
   await startBackend(backend);
-  return new TfjsLanguageModel(config, backend, weights);
+  return new TfjsLanguageModel(config, backend, weights, adapter);
 }
 
 /** Made by `createTfjsModel`. Gradients are kept between micro-batches; a step is synchronous. */
@@ -65,7 +86,14 @@ export class TfjsLanguageModel implements LanguageModel {
   readonly config: DecoderConfig;
   readonly device: string;
   readonly #backend: string;
+  readonly adapter?: Adapter;
+  /** Of what is trained. */
   readonly #specs: readonly ParameterSpec[];
+  /** Weights under an adapter; empty without one. */
+  readonly #frozen = new Map<string, Tensor>();
+  readonly #dropoutSeed: number;
+  /** Calls of `accumulate` since the last step or restore. */
+  #accumulated = 0;
   readonly #parameters = new Map<string, AdamWTensors>();
   readonly #gradients = new Map<string, Tensor>();
   readonly #queue = new SerialQueue();
@@ -75,13 +103,25 @@ export class TfjsLanguageModel implements LanguageModel {
   #disposing = false;
   #disposed = false;
 
-  constructor(config: DecoderConfig, backend: string, weights: readonly NamedTensor[]) {
+  constructor(
+    config: DecoderConfig,
+    backend: string,
+    weights: readonly NamedTensor[],
+    adapter?: Required<AdapterStart>,
+  ) {
     this.config = config;
+    this.#dropoutSeed = adapter?.seed ?? 0;
     this.device = `tfjs ${backend}`;
     this.#backend = backend;
     this.#specs = parameterSpecs(config);
     activateBackend(backend);
-    for (const { name, shape, data } of weights) {
+    if (adapter !== undefined) {
+      const { config: lora } = adapter;
+      this.adapter = { config: lora, weights: () => this.#trainedWeights() };
+      this.#specs = adapterSpecs(config, lora);
+      for (const { name, shape, data } of weights) this.#frozen.set(name, upload(shape, data));
+    }
+    for (const { name, shape, data } of adapter?.weights ?? weights) {
       this.#parameters.set(name, {
         weight: upload(shape, data),
         firstMoment: tf.zeros([...shape]),
@@ -101,10 +141,17 @@ export class TfjsLanguageModel implements LanguageModel {
       checkTokenLoss(loss, batch, 'accumulate');
       const result = { ...emptyScores(batch), loss: 0, clippedLow: 0, clippedHigh: 0 };
       const added: Tensor[][] = [];
+      const trained = this.#specs.map(({ name }) => name);
+      const dropout = {
+        seed: this.#dropoutSeed,
+        step: this.#version,
+        call: this.#accumulated++,
+      };
       try {
         for (const sequence of sequencesOf(batch)) {
           if (sequence.labels.length === 0) continue;
-          const part = backwardSequence(this.config, this.#weights(), sequence, loss, result);
+          const network = this.#network({ ...dropout, firstToken: sequence.start });
+          const part = backwardSequence(network, trained, sequence, loss, result);
           added.push(part.gradients);
           result.loss += part.loss;
           result.clippedLow += part.clippedLow;
@@ -138,18 +185,22 @@ export class TfjsLanguageModel implements LanguageModel {
       }
       this.#zeroGradients();
       this.#version++;
+      this.#accumulated = 0;
       this.#epoch++;
       return { gradientNorm };
     });
   }
 
-  score(batch: PackedBatch): Promise<TokenScores> {
+  score(batch: PackedBatch, options?: ScoreOptions): Promise<TokenScores> {
     return this.#run(() => {
       checkBatch(batch, this.config, 'score');
+      checkScoreOptions(options, this.adapter?.config);
+      const { adapter: _, ...frozen } = this.#network();
+      const network = options?.adapter === 'off' ? frozen : this.#network();
       const scores = emptyScores(batch);
       for (const sequence of sequencesOf(batch)) {
         if (sequence.labels.length === 0) continue;
-        forwardSequence(this.config, this.#weights(), sequence, scores);
+        forwardSequence(network, sequence, scores);
       }
       return scores;
     });
@@ -166,8 +217,16 @@ export class TfjsLanguageModel implements LanguageModel {
     });
   }
 
-  weights(): Promise<NamedTensor[]> {
-    return this.#run(() => this.#download((name) => this.#parameters.get(name)?.weight));
+  async weights(): Promise<NamedTensor[]> {
+    const { adapter } = this;
+    if (adapter === undefined) return this.#trainedWeights();
+    const [frozen, trained] = await Promise.all([
+      this.#run(() =>
+        this.#download((name) => this.#frozen.get(name), parameterSpecs(this.config)),
+      ),
+      this.#trainedWeights(),
+    ]);
+    return mergeAdapter(frozen, adapter.config, trained);
   }
 
   gradients(): Promise<NamedTensor[]> {
@@ -189,9 +248,9 @@ export class TfjsLanguageModel implements LanguageModel {
       if (!Number.isSafeInteger(version) || version < 0) {
         throw new InputError(`restore: expected a version >= 0, received ${version}.`);
       }
-      const weights = orderTensors(this.config, state.weights, 'restore: weights');
-      const first = orderTensors(this.config, state.firstMoments, 'restore: firstMoments');
-      const second = orderTensors(this.config, state.secondMoments, 'restore: secondMoments');
+      const weights = orderBySpecs(this.#specs, state.weights, 'restore: weights');
+      const first = orderBySpecs(this.#specs, state.firstMoments, 'restore: firstMoments');
+      const second = orderBySpecs(this.#specs, state.secondMoments, 'restore: secondMoments');
       this.#specs.forEach(({ name, shape }, i) => {
         tf.dispose({ ...(this.#parameters.get(name) as AdamWTensors) });
         this.#parameters.set(name, {
@@ -202,6 +261,7 @@ export class TfjsLanguageModel implements LanguageModel {
       });
       this.#zeroGradients();
       this.#version = version;
+      this.#accumulated = 0;
       this.#epoch++;
     });
   }
@@ -212,6 +272,8 @@ export class TfjsLanguageModel implements LanguageModel {
       this.#disposed = true;
       for (const parameter of this.#parameters.values()) tf.dispose({ ...parameter });
       for (const gradient of this.#gradients.values()) gradient.dispose();
+      for (const weight of this.#frozen.values()) weight.dispose();
+      this.#frozen.clear();
       this.#parameters.clear();
       this.#gradients.clear();
     });
@@ -227,8 +289,17 @@ export class TfjsLanguageModel implements LanguageModel {
     });
   }
 
-  #weights(): Weights {
-    return new Map([...this.#parameters].map(([name, { weight }]) => [name, weight]));
+  /** The weights as they are, with the adapter where there is one. */
+  #network(dropout?: AdapterPass['dropout']): Network {
+    const trained = [...this.#parameters].map(([name, { weight }]) => [name, weight] as const);
+    const network = { config: this.config, weights: new Map([...this.#frozen, ...trained]) };
+    if (this.adapter === undefined) return network;
+    const lora = this.adapter.config;
+    return { ...network, adapter: dropout === undefined ? { lora } : { lora, dropout } };
+  }
+
+  #trainedWeights(): Promise<NamedTensor[]> {
+    return this.#run(() => this.#download((name) => this.#parameters.get(name)?.weight));
   }
 
   #addGradients(gradients: readonly Tensor[]): void {
@@ -250,15 +321,18 @@ export class TfjsLanguageModel implements LanguageModel {
   #nextLogProbs(tokens: Int32Array, temperature: number): Float32Array {
     activateBackend(this.#backend); // turns pause between tokens
     return tf.tidy(() => {
-      const weights = this.#weights();
-      const hidden = decode(this.config, weights, tokens);
+      const network = this.#network();
+      const hidden = decode(network, tokens);
       const last: Tensor2D = tf.slice(hidden, [tokens.length - 1, 0], [1, this.config.width]);
-      return vocabularyLogProbs(this.config, weights, last, temperature).dataSync<'float32'>();
+      return vocabularyLogProbs(network, last, temperature).dataSync<'float32'>();
     });
   }
 
-  #download(tensorOf: (name: string) => Tensor | undefined): NamedTensor[] {
-    return this.#specs.map(({ name, shape }) => ({
+  #download(
+    tensorOf: (name: string) => Tensor | undefined,
+    specs: readonly ParameterSpec[] = this.#specs,
+  ): NamedTensor[] {
+    return specs.map(({ name, shape }) => ({
       name,
       shape,
       data: Float32Array.from((tensorOf(name) as Tensor).dataSync()),
