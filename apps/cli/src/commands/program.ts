@@ -6,6 +6,7 @@ import { baseCommand } from './base-command.ts';
 import { doctorCommand } from './doctor-command.ts';
 import { retrieveServerCommand } from './retrieve-server-command.ts';
 import { quickstartCommand, runCommand } from './run-command.ts';
+import { serveCommand } from './serve-command.ts';
 import { stageCommand } from './stage-command.ts';
 import { synthesizeCommand, workerCommand } from './synthesize-command.ts';
 
@@ -30,6 +31,7 @@ Examples:
   program.addCommand(synthesizeCommand(signal));
   program.addCommand(workerCommand(signal));
   program.addCommand(baseCommand(signal));
+  program.addCommand(serveCommand(signal));
   program.addCommand(retrieveServerCommand(signal));
   program.addCommand(doctorCommand());
   for (const command of [program, ...program.commands]) command.exitOverride();

@@ -39,9 +39,38 @@ test('retrieve-server answers from an index until Ctrl-C', async () => {
   expect(await endOf(child)).toBe(0);
 }, 60_000);
 
+const BASE = join(import.meta.dirname, '../../../../models/base');
+
+test('serve answers over the OpenAI API, agent included, until Ctrl-C', async () => {
+  const passage = { version: 1 as const, id: 'p', documentId: 'd', title: 'Riga', start: 0 };
+  await buildIndex([{ ...passage, text: 'Riga is a city.' }], join(folder, 'cities'));
+  const args = ['--model', BASE, '--agent', '--index', join(folder, 'cities'), '--threads', '1'];
+  const { child, url } = await start('serve', ...args);
+  const ask = async (model: string): Promise<unknown> => {
+    const messages = [{ role: 'user', content: 'Question: What is Riga?' }];
+    const response = await fetch(`${url}/v1/chat/completions`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ model, messages, seed: 1, max_tokens: 20 }),
+    });
+    return response.json();
+  };
+  const usage = { completion_tokens: expect.any(Number) as number };
+  const system_fingerprint = expect.stringMatching(/^masksearch-[0-9a-f]{16}$/) as string;
+  expect(await ask('base')).toMatchObject({ object: 'chat.completion', usage, system_fingerprint });
+  expect(await ask('base-agent')).toMatchObject({ masksearch: { searches: [] }, usage });
+  expect(await endOf(child)).toBe(0);
+}, 60_000);
+
 test.each([
   [['retrieve-server', '--index', 'nowhere'], /nowhere, found no header\.json/],
-  [['retrieve-server', '--index', '.', '--port', 'x'], /expected a search index|--port/],
+  [['retrieve-server', '--index', '.'], /expected a search index in \./],
+  [['serve', '--model', 'nowhere'], /nowhere.config\.json: expected a JSON file/],
+  [
+    ['serve', '--model', BASE, '--agent'],
+    /expected either --index or --retrieve, received neither/,
+  ],
+  [['serve', '--model', BASE, '--queue', 'x'], /--queue: expected a whole number >= 0, received x/],
 ])('%j is refused with one message', (args, message) => {
   const { status, stderr } = spawnSync(process.execPath, [MAIN, ...args], { encoding: 'utf8' });
   expect(status).toBe(1);
