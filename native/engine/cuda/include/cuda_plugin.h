@@ -80,7 +80,8 @@ typedef struct {
 
 typedef enum { MS_WEIGHTS = 0, MS_GRADIENTS = 1, MS_FIRST_MOMENTS = 2, MS_SECOND_MOMENTS = 3 } ms_arena;
 
-/* kind 0: no error; 1: what was passed is wrong; 2: anything else. */
+/* kind 0: no error; 1: what was passed is wrong; 2: anything else; 3: the machine lacks a GPU, a
+   driver or cuBLASLt. */
 typedef struct {
   int32_t kind;
   char message[4000];

@@ -15,6 +15,11 @@ struct DeviceError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// Something that this machine lacks: a GPU, a driver, cuBLASLt. The message names the fix.
+struct UnavailableError : DeviceError {
+  using DeviceError::DeviceError;
+};
+
 class Graph;
 
 // Work runs in the order in which it was put in. Belongs to one thread.
@@ -112,8 +117,7 @@ struct DeviceDescription {
 };
 
 // Makes device 0 current on this thread.
-// @throws DeviceError without a driver, a device, or one that these kernels were built for; the
-//   message names the fix.
+// @throws UnavailableError without a driver, a device, or one that these kernels were built for.
 DeviceDescription open_device();
 
 }  // namespace masksearch::cuda

@@ -49,9 +49,60 @@ __device__ float adamw_update(const AdamWStep& s, float keep, float weight, floa
   return weight * keep - s.learning_rate * s.first_correction * update;
 }
 
+struct alignas(16) Int16x8 {
+  int16_t at[8];
+};
+struct alignas(16) Float8 {
+  float at[8];
+};
+
+struct Arenas {
+  bf16* w;
+  int16_t* rest;
+  float *gradients, *m, *v;
+};
+
+__device__ void update_one(const AdamWStep& s, float keep, float clip, const Arenas& a,
+                           int64_t at) {
+  Moments moments = {a.m[at], a.v[at]};
+  const float master = joined_master({a.w[at], a.rest[at]});
+  const SplitMaster next =
+      split_master(adamw_update(s, keep, master, a.gradients[at] * clip, &moments));
+  a.w[at] = next.weight;
+  a.rest[at] = next.rest;
+  a.m[at] = moments.first;
+  a.v[at] = moments.second;
+  a.gradients[at] = 0;
+}
+
+// Eight weights in 16-byte accesses.
+__device__ void update_eight(const AdamWStep& s, float keep, float clip, const Arenas& a,
+                             int64_t at) {
+  Bfloat16x8 w = load8(a.w + at);
+  Int16x8 rest = *reinterpret_cast<const Int16x8*>(a.rest + at);
+  const Float8 g = *reinterpret_cast<const Float8*>(a.gradients + at);
+  Float8 m = *reinterpret_cast<const Float8*>(a.m + at);
+  Float8 v = *reinterpret_cast<const Float8*>(a.v + at);
+#pragma unroll
+  for (int i = 0; i < 8; i++) {
+    Moments moments = {m.at[i], v.at[i]};
+    const float master = joined_master({w.at[i], rest.at[i]});
+    const SplitMaster next =
+        split_master(adamw_update(s, keep, master, g.at[i] * clip, &moments));
+    w.at[i] = next.weight;
+    rest.at[i] = next.rest;
+    m.at[i] = moments.first;
+    v.at[i] = moments.second;
+  }
+  store8(a.w + at, w);
+  *reinterpret_cast<Int16x8*>(a.rest + at) = rest;
+  *reinterpret_cast<Float8*>(a.m + at) = m;
+  *reinterpret_cast<Float8*>(a.v + at) = v;
+  *reinterpret_cast<Float8*>(a.gradients + at) = Float8{};
+}
+
 __global__ void __launch_bounds__(kThreads)
-    adamw_kernel(const Span* span, AdamWStep s, const double* norm, bf16* w, int16_t* rest,
-                 float* gradients, float* m, float* v) {
+    adamw_kernel(const Span* span, AdamWStep s, const double* norm, Arenas arenas) {
   const double length = norm[0];
   if (!(length - length == 0)) return;  // not finite
   double clip = 1;
@@ -61,17 +112,13 @@ __global__ void __launch_bounds__(kThreads)
   }
   const Span mine = span[blockIdx.x];
   const float keep = 1 - s.learning_rate * mine.decay;
-  for (int i = int(threadIdx.x); i < mine.count; i += kThreads) {
-    const int64_t at = mine.offset + i;
-    Moments moments = {m[at], v[at]};
-    const float master = joined_master({w[at], rest[at]});
-    const SplitMaster next =
-        split_master(adamw_update(s, keep, master, gradients[at] * float(clip), &moments));
-    w[at] = next.weight;
-    rest[at] = next.rest;
-    m[at] = moments.first;
-    v[at] = moments.second;
-    gradients[at] = 0;
+  for (int i = int(threadIdx.x) * 8; i < mine.count; i += kThreads * 8) {
+    if (i + 8 <= mine.count) {
+      update_eight(s, keep, float(clip), arenas, mine.offset + i);
+    } else {
+      for (int j = i; j < mine.count; j++)
+        update_one(s, keep, float(clip), arenas, mine.offset + j);
+    }
   }
 }
 
@@ -87,8 +134,8 @@ void gradient_norm(Stream& stream, int spans, const Span* span, const float* gra
 void adamw(Stream& stream, int spans, const Span* span, const AdamWStep& step, const double* norm,
            bf16* w, int16_t* rest, float* gradients, float* m, float* v) {
   require(spans > 0, "adamw", "at least one span", spans);
-  launch(stream, "adamw", adamw_kernel, {spans}, kThreads, 0, span, step, norm, w, rest, gradients,
-         m, v);
+  launch(stream, "adamw", adamw_kernel, {spans}, kThreads, 0, span, step, norm,
+         Arenas{w, rest, gradients, m, v});
 }
 
 }  // namespace masksearch::cuda

@@ -19,7 +19,7 @@ void* open_library() {
     if (void* library = dlopen(name, RTLD_NOW | RTLD_LOCAL)) return library;
     problems += std::string("\n  ") + dlerror();
   }
-  throw DeviceError(
+  throw UnavailableError(
       "cuBLASLt: expected libcublasLt.so.13 or .12 on the loader's path, received:" + problems +
       "\ninstall the CUDA toolkit's libcublas or `pip install nvidia-cublas`, and set "
       "MASKSEARCH_CUBLASLT to the file where the loader does not find it");
@@ -29,7 +29,7 @@ template <class Function>
 void look_up(void* library, const char* name, Function* function) {
   void* found = dlsym(library, name);
   if (found == nullptr)
-    throw DeviceError(std::string("cuBLASLt: expected a library with ") + name +
+    throw UnavailableError(std::string("cuBLASLt: expected a library with ") + name +
                       ", received one without; versions 12 and 13 are known to work");
   *function = reinterpret_cast<Function>(found);
 }

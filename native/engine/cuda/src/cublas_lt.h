@@ -65,7 +65,7 @@ struct CublasLt {
 };
 
 // The library, loaded on first use: $MASKSEARCH_CUBLASLT, else libcublasLt.so.13 or .12 where the
-// loader finds them. @throws DeviceError it is not there, or lacks a function; names the fix.
+// loader finds them. @throws UnavailableError it is not there, or lacks a function.
 const CublasLt& cublas_lt();
 
 }  // namespace masksearch::cuda

@@ -128,7 +128,7 @@ DeviceDescription open_device() {
   const cudaError_t status = cudaGetDeviceCount(&count);
   if (status != cudaSuccess || count == 0) {
     cudaGetLastError();
-    throw DeviceError(
+    throw UnavailableError(
         std::string("cuda: expected a GPU, received none (") +
         (status != cudaSuccess ? cudaGetErrorString(status) : "no device") +
         "); install an NVIDIA driver of version 580 or newer for CUDA 13 (525 for CUDA 12), check "
@@ -139,9 +139,9 @@ DeviceDescription open_device() {
   check(cudaGetDeviceProperties(&properties, 0), "GetDeviceProperties");
   const int capability = properties.major * 10 + properties.minor;
   if (capability < kLeastCapability)
-    throw DeviceError("cuda: expected compute capability 8.0 or newer, received " +
-                      std::to_string(properties.major) + "." + std::to_string(properties.minor) +
-                      " (" + properties.name + "); use device 'cpu'");
+    throw UnavailableError("cuda: expected compute capability 8.0 or newer, received " +
+                           std::to_string(properties.major) + "." +
+                           std::to_string(properties.minor) + " (" + properties.name + "); use device 'cpu'");
   size_t free = 0, total = 0;
   check(cudaMemGetInfo(&free, &total), "MemGetInfo");
   return {properties.name, properties.multiProcessorCount, capability, free, total};

@@ -23,7 +23,7 @@ enum class Arena { weights, gradients, first_moments, second_moments };
 class DeviceState {
  public:
   // @throws std::invalid_argument a config that the kernels do not take.
-  // @throws MemoryError the state does not fit. @throws DeviceError no usable GPU.
+  // @throws MemoryError the state does not fit. @throws UnavailableError no usable GPU.
   DeviceState(const DecoderConfig& config, const DeviceOptions& options);
 
   const DecoderConfig config;

@@ -40,6 +40,8 @@ Result guarded(ms_error* error, Result otherwise, const Body& body) {
     return body();
   } catch (const std::invalid_argument& problem) {
     set_error(error, 1, problem.what());
+  } catch (const UnavailableError& problem) {
+    set_error(error, 3, problem.what());
   } catch (const std::bad_alloc&) {
     set_error(error, 2, "out of host memory");
   } catch (const std::exception& problem) {

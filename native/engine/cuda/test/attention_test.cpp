@@ -223,13 +223,12 @@ TEST("attention from pages: a prompt read in two pieces, and one token at a time
     scratch.read();
 
     // A row alone, with other bounds, gives the same bits.
-    const Pool one(shape, 1, 10);
     DeviceArray<int32_t> last_pages(
         std::vector<int32_t>(pool.page_of.begin() + 30, pool.page_of.end()));
     DeviceArray<bfloat16> row(
         rounded(std::vector<float>(last_rows.begin() + 3 * W, last_rows.end())));
     DeviceArray<bfloat16> alone(size_t(H) * D);
-    DeviceArray<int32_t> position({599});
+    DeviceArray<int32_t> position(std::vector<int32_t>{599});
     DeviceArray<float> more(cuda::decode_scratch(shape, 1, 5000));
     cuda::decode_attention(stream(), shape, 1, 5000, row.data(), position.data(),
                            {pool.pool.data(), last_pages.data(), 10}, alone.data(), more.data());
