@@ -1,8 +1,6 @@
 // The search tool of a stage, as the configuration selects it: the index of the run, recorded or replayed.
 import { join } from 'node:path';
-import { ConfigError } from '@masksearch/core';
 import {
-  connectRetrieve,
   openIndex,
   RandomSearch,
   RecordSearch,
@@ -12,6 +10,7 @@ import {
 import type { RunConfig } from '../config/run-config.ts';
 import { hashPath } from '../run/hash-path.ts';
 import { stageFile, type RunContext } from '../run/run-folder.ts';
+import { openRemoteSearch } from './remote-search.ts';
 import { searchedSide, type Side } from './sides.ts';
 
 /** What a stage searches with; everything opened is closed when the stage is done. */
@@ -19,10 +18,12 @@ export interface SearchSource {
   readonly search: SearchTool;
   /** Random passages of the index, the same for the same seed: the control of evaluation. */
   readonly random: () => SearchTool;
+  /** Tells how much of the training is done, 0..1: simulated searches grow noisier with it. */
+  readonly setProgress: (share: number) => void;
 }
 
 interface Closable {
-  close(): void;
+  close(): void | Promise<void>;
 }
 
 /** Opens the search tool for tasks of `side`, and closes it when `use` is done. */
@@ -44,26 +45,23 @@ export async function withSearch<T>(
     return tool();
   };
   try {
-    const isLive = replay === null;
-    const tool = isLive && config.search.tool !== 'index' ? await openRemote(config) : index;
+    let progress = 0;
+    let tool: () => SearchTool = index;
+    if (replay === null && config.search.tool !== 'index') {
+      const options = { config, seed: run.seed, progress: () => progress };
+      const remote = keep(await openRemoteSearch(options));
+      tool = () => remote.tool;
+    }
     return await use({
       search: onTape(searched, tool),
+      setProgress: (share) => {
+        progress = share;
+      },
       random: once(() => onTape(`${searched}-random`, () => new RandomSearch(index(), run.seed))),
     });
   } finally {
-    for (const opened of open.toReversed()) opened.close();
+    for (const opened of open.toReversed()) await opened.close();
   }
-}
-
-/** @throws {ConfigError} the section lacks what the tool needs. */
-async function openRemote({ search }: RunConfig): Promise<() => SearchTool> {
-  if (search.urls.length === 0) {
-    throw new ConfigError(
-      `search.urls: expected the address of a server for search.tool ${search.tool}, received none.`,
-    );
-  }
-  const opened = await connectRetrieve(search.urls);
-  return () => opened;
 }
 
 function once<T>(make: () => T): () => T {
