@@ -60,9 +60,10 @@ function roundToFloat16(b: number): number {
 
 let float16Values: Float32Array | undefined;
 
-/** Stored little-endian bytes → float32. `bytes` is copied. */
+/** Stored little-endian bytes → float32. The result may share memory with bytes that fill their buffer. */
 export function widen(dtype: StoredDtype, bytes: Uint8Array): Float32Array {
-  const aligned = bytes.slice().buffer;
+  const isWhole = bytes.byteLength === bytes.buffer.byteLength;
+  const aligned = isWhole ? bytes.buffer : bytes.slice().buffer;
   if (dtype === 'F32') return new Float32Array(aligned);
   const halves = new Uint16Array(aligned);
   const values = new Float32Array(halves.length);

@@ -4,8 +4,8 @@ import type { DecoderConfig } from './decoder-config.ts';
 import type { NamedTensor } from './language-model.ts';
 import { elementCount, orderTensors, parameterSpecs } from './parameters.ts';
 
-/** Floats in a piece at most: 4 MiB. */
-export const PIECE_FLOATS = 2 ** 20;
+/** Floats in a piece at most: 1 MiB, so that pieces that wait for the garbage collector are few megabytes. */
+export const PIECE_FLOATS = 2 ** 18;
 
 /** Tensors by name, read when asked for. */
 export interface WeightSource {

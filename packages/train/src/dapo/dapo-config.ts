@@ -20,6 +20,8 @@ export const dapoConfigSchema = z.strictObject({
   overlongFiltering: z.boolean().default(false),
   /** Cap C of the truncated importance weights; 2 is usual. Absent = off. */
   truncatedImportance: z.number().min(1).optional(),
+  /** β of a penalty for leaving the reference policy, the model with its adapter off. 0 = none, as in DAPO. */
+  klCoefficient: z.number().min(0).default(0),
   /** Largest |ratio − 1| accepted before the first update of a step. */
   mismatchTolerance: z.number().min(0).default(0.01),
   /** Of task order and mini-batches. */

@@ -1,7 +1,7 @@
 // DAPO: sample groups, filter them, update the policy; with checkpoints and metrics. Knows nothing of
 // agents, search or rewards: a function hands it samples.
 import { z } from 'zod';
-import { MaskSearchError, sampleSchema } from '@masksearch/core';
+import { ConfigError, MaskSearchError, sampleSchema } from '@masksearch/core';
 import type { AdamWOptions, LanguageModel } from '@masksearch/model';
 import { flattenSettings, hashRecords, hashValues, type Fingerprint } from '../run/fingerprint.ts';
 import type { MetricsRow } from '../run/metrics-log.ts';
@@ -110,6 +110,7 @@ export async function dapo<T extends StreamTask>(options: DapoOptions<T>): Promi
   const config = parseConfig(dapoConfigSchema, options.config, 'dapo');
   const recipe = options.recipe ?? dapoRecipe();
   checkCurriculum(options);
+  checkAdapter(model, config);
   const fingerprint = fingerprintOf(options, config, recipe);
   const journal = await RunJournal.open<DapoState>({
     where: 'dapo',
@@ -176,6 +177,21 @@ export async function dapo<T extends StreamTask>(options: DapoOptions<T>): Promi
     wastedTokens: state.wastedTokens,
     stopped: state.step < config.steps,
   };
+}
+
+/** @throws {ConfigError} the settings ask for an adapter that is not there or not fit for sampling. */
+function checkAdapter({ adapter }: LanguageModel, config: ResolvedDapoConfig): void {
+  if (config.klCoefficient > 0 && adapter === undefined) {
+    throw new ConfigError(
+      `dapo: expected a model with an adapter for klCoefficient ${config.klCoefficient}, received one without; its reference policy is the model with the adapter off.`,
+    );
+  }
+  const dropout = adapter?.config.dropout ?? 0;
+  if (dropout > 0) {
+    throw new ConfigError(
+      `dapo: expected an adapter without dropout, received ${dropout}; the policy that is trained has to be the one that sampled.`,
+    );
+  }
 }
 
 /** The step's batch, or undefined when `collect` gave up because the signal fired. */
@@ -250,6 +266,7 @@ function fingerprintOf<T extends StreamTask>(
       curriculum: options.curriculum ?? [],
       adamW: options.adamW ?? {},
       model: options.model.config,
+      adapter: options.model.adapter?.config ?? {},
     }),
     tasks: hashRecords(options.tasks),
   };

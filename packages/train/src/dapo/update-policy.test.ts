@@ -51,6 +51,7 @@ function optionsFor(
     adamW: { learningRate: 0.1 },
     overlongFiltering: false,
     truncatedImportance: undefined,
+    klCoefficient: 0,
     mismatchTolerance: 0.01,
     seed: 1,
     step: 0,

@@ -1,7 +1,8 @@
 // One rollout batch → optimizer updates: advantages, mini-batches, importance weights, the loss.
 import { InputError, RandomStream, type Sample } from '@masksearch/core';
-import type { AccumulateResult, AdamWOptions, LanguageModel } from '@masksearch/model';
+import type { AccumulateResult, AdamWOptions, LanguageModel, TokenLoss } from '@masksearch/model';
 import { MAXIMUM_LOG_RATIO } from '../losses/clipped-surrogate.ts';
+import { withReferenceKl, type ReferenceKl } from '../losses/reference-kl.ts';
 import { meanOf, summarize, sumOf } from '../numbers.ts';
 import {
   countLabels,
@@ -27,6 +28,8 @@ export interface UpdateOptions {
   readonly overlongFiltering: boolean;
   /** Cap C of min(π_old / μ, C); absent = the ratio is taken against the sampling policy itself. */
   readonly truncatedImportance: number | undefined;
+  /** β of the penalty for leaving the reference policy, the model with its adapter off; 0 = none. */
+  readonly klCoefficient: number;
   readonly mismatchTolerance: number;
   /** Keys the order of the groups. */
   readonly seed: number;
@@ -52,6 +55,8 @@ interface PreparedBatch {
   readonly oldLogProbs: Float32Array;
   /** (T) truncated importance weights, or 1. */
   readonly importance: Float32Array;
+  /** (T) under the reference policy, where the loss asks for it. */
+  readonly referenceLogProbs: Float32Array | undefined;
 }
 
 /**
@@ -81,14 +86,19 @@ export async function updatePolicy(options: UpdateOptions): Promise<UpdateResult
       continue;
     }
     const weightOf = sampleWeights(examples, recipe);
-    for (const { microBatch, oldLogProbs, importance } of prepared[index] ?? []) {
-      const weights = spreadOverTokens(microBatch, weightOf).map(
-        (w, t) => w * (importance[t] ?? 1),
-      );
+    for (const { microBatch, oldLogProbs, importance, ...reference } of prepared[index] ?? []) {
+      const averaging = spreadOverTokens(microBatch, weightOf);
+      const weights = averaging.map((w, t) => w * (importance[t] ?? 1));
       const advantages = spreadOverTokens(microBatch, ({ advantage }) => advantage);
       const tokens = { batch: microBatch.batch, oldLogProbs, advantages, weights };
-      const loss = recipe.tokenLoss({ ...tokens, scale: 1 / labels });
-      const result = await model.accumulate(microBatch.batch, loss);
+      const scale = 1 / labels;
+      const loss = recipe.tokenLoss({ ...tokens, scale });
+      const { referenceLogProbs } = reference;
+      const penalty = { coefficient: options.klCoefficient, scale, weights: averaging };
+      const result =
+        referenceLogProbs === undefined
+          ? await model.accumulate(microBatch.batch, loss)
+          : await accumulatePenalised(model, microBatch, loss, { ...penalty, referenceLogProbs });
       totals.add(microBatch, { oldLogProbs, advantages }, result);
       if (totals.updates === 0) onPolicy.observe(microBatch, result.logProbs);
     }
@@ -115,6 +125,17 @@ export async function updatePolicy(options: UpdateOptions): Promise<UpdateResult
         : summarize('rollout/importance_weight', importance)),
     },
   };
+}
+
+/** As `accumulate`, with the penalty of `withReferenceKl`. */
+async function accumulatePenalised(
+  model: LanguageModel,
+  { batch }: MicroBatch<PolicyExample>,
+  base: TokenLoss,
+  kl: ReferenceKl,
+): Promise<AccumulateResult & { readonly kl: number }> {
+  const { loss, totals } = withReferenceKl(base, kl);
+  return { ...(await model.accumulate(batch, loss)), ...totals() };
 }
 
 /** The groups in random order, split into contiguous mini-batches whose sizes differ by at most 1. */
@@ -160,17 +181,23 @@ function sampleWeights(
  */
 async function prepare(
   microBatch: MicroBatch<PolicyExample>,
-  { model, truncatedImportance }: UpdateOptions,
+  { model, truncatedImportance, klCoefficient }: UpdateOptions,
 ): Promise<PreparedBatch> {
+  const referenceLogProbs =
+    klCoefficient === 0
+      ? undefined
+      : (await model.score(microBatch.batch, { adapter: 'off' })).logProbs;
   const sampled = spreadOverTokens(microBatch, ({ sample }) => sample.logProbs);
   const importance = new Float32Array(sampled.length).fill(1);
-  if (truncatedImportance === undefined) return { microBatch, oldLogProbs: sampled, importance };
+  if (truncatedImportance === undefined) {
+    return { microBatch, oldLogProbs: sampled, importance, referenceLogProbs };
+  }
   const { logProbs } = await model.score(microBatch.batch);
   forEachLabel(microBatch, (t) => {
     const logRatio = (logProbs[t] as number) - (sampled[t] as number);
     importance[t] = Math.min(Math.exp(Math.min(logRatio, MAXIMUM_LOG_RATIO)), truncatedImportance);
   });
-  return { microBatch, oldLogProbs: logProbs, importance };
+  return { microBatch, oldLogProbs: logProbs, importance, referenceLogProbs };
 }
 
 function labelledImportance({ microBatch, importance }: PreparedBatch): number[] {
@@ -192,6 +219,7 @@ class UpdateTotals {
   #clippedHigh = 0;
   #entropy = 0;
   #logRatio = 0;
+  #referenceKl: number | undefined;
   #positiveLabels = 0;
   #positiveLogProb = 0;
 
@@ -202,8 +230,9 @@ class UpdateTotals {
   add(
     batch: MicroBatch<PolicyExample>,
     { oldLogProbs, advantages }: { oldLogProbs: Float32Array; advantages: Float32Array },
-    result: AccumulateResult,
+    result: AccumulateResult & { readonly kl?: number },
   ): void {
+    if (result.kl !== undefined) this.#referenceKl = (this.#referenceKl ?? 0) + result.kl;
     this.#loss += result.loss;
     this.#clippedLow += result.clippedLow;
     this.#clippedHigh += result.clippedHigh;
@@ -229,6 +258,9 @@ class UpdateTotals {
       'actor/pg_clipfrac': this.#clippedHigh / this.#labels,
       'actor/pg_clipfrac_lower': this.#clippedLow / this.#labels,
       'actor/ppo_kl': this.#logRatio / this.#labels,
+      ...(this.#referenceKl === undefined
+        ? {}
+        : { 'actor/kl_to_reference': this.#referenceKl / this.#labels }),
       'actor/entropy': this.#entropy / this.#labels,
       // Falls for many steps before search policies collapse (arXiv:2512.04220).
       'actor/positive_log_prob': this.#positiveLogProb / Math.max(this.#positiveLabels, 1),

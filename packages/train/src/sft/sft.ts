@@ -210,6 +210,7 @@ function fingerprintOf(options: SftOptions, totalSteps: number): Fingerprint {
       seed: options.seed,
       adamW: options.adamW ?? {},
       model: options.model.config,
+      adapter: options.model.adapter?.config ?? {},
       phases,
     }),
     schedule: hashValues((step) => options.schedule(step, totalSteps), totalSteps),
