@@ -15,9 +15,11 @@ export const rampConfigSchema = z.strictObject({
     .default(null)
     .describe('How many of the ks are drawn per passage; null = a task for every k.'),
   spans: z
-    .enum(['salient', 'random'])
+    .enum(['salient', 'random', 'model', 'perplexity'])
     .default('salient')
-    .describe('What is masked: salient spans, or random words of the same lengths (control).'),
+    .describe(
+      'What is masked: salient spans at random, random words of the same lengths (control), spans that a language model lists, or the salient spans that a model finds hardest.',
+    ),
   rules: z
     .enum(['never', 'unannotated', 'always'])
     .default('unannotated')

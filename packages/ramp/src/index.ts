@@ -5,6 +5,7 @@ export * from './difficulty.ts';
 export * from './eligibility.ts';
 export * from './extract.ts';
 export * from './gazetteer.ts';
+export * from './hardest-spans.ts';
 export * from './make-tasks.ts';
 export * from './mask.ts';
 export * from './model-spans.ts';

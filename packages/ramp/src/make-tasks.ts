@@ -1,6 +1,6 @@
 // The task maker: documents in, RAMP tasks out, and a reason for every passage that gave none.
 import { createHash } from 'node:crypto';
-import { CancelledError, RandomStream, TimeoutError } from '@masksearch/core';
+import { CancelledError, ConfigError, RandomStream, TimeoutError } from '@masksearch/core';
 import type { Document, MaskTask, Passage, Span } from '@masksearch/core';
 import type { SearchTool } from '@masksearch/search';
 import type { RampConfig } from './config.ts';
@@ -8,6 +8,13 @@ import { eligibleSpans, holdsMarker } from './eligibility.ts';
 import type { Paragraph } from './eligibility.ts';
 import { extractSpans } from './extract.ts';
 import type { Gazetteer } from './gazetteer.ts';
+import {
+  hardestSpans,
+  perplexityDifficulty,
+  scoreAll,
+  type ScoredSpan,
+  type ScoreSpans,
+} from './hardest-spans.ts';
 import { randomSpans } from './random-spans.ts';
 import { EvidenceSearch, evidenceRanks } from './retrievability.ts';
 import { selectSpans } from './select.ts';
@@ -28,6 +35,13 @@ export interface MakeTasksOptions {
   readonly done?: ReadonlySet<string>;
   /** True for a paragraph that must stay out of training; see `createDecontaminator`. */
   readonly isContaminated?: (paragraph: { title: string; text: string }) => boolean;
+  /** Needed for `spans: 'model'`: the spans that a model lists, checked against the text (see `readModelSpans`), or null. */
+  readonly listSpans?: (paragraph: {
+    title: string;
+    text: string;
+  }) => Promise<readonly Span[] | null>;
+  /** Needed for `spans: 'perplexity'`. */
+  readonly scoreSpans?: ScoreSpans;
   readonly signal?: AbortSignal;
 }
 
@@ -40,6 +54,7 @@ export type RejectionReason =
   | 'too-few-spans' // fewer than kMax + 1 eligible spans
   | 'too-few-retrievable-spans' // fewer than kMax + 1 of them can be found elsewhere
   | 'not-retrievable' // no draw for some k whose slots can all be found
+  | 'no-model-spans' // the model gave no list of spans
   | 'no-random-spans' // no room for random spans of the salient ones' lengths
   | 'search-timeout'; // the search tool did not answer in time
 
@@ -55,10 +70,12 @@ export type TaskOutcome = { readonly task: MaskTask } | Rejection;
  * passage gives a task for each of its ks or none, so every k draws on the same paragraphs. The ks are drawn
  * first. All draws are keyed by (seed, document, passage, k): no task depends on what else is made.
  *
+ * @throws {ConfigError} `listSpans` or `scoreSpans` is needed and missing.
  * @throws {InputError} an annotation's text is not at its offsets. Errors of the search tool pass through,
  *   but for time-outs, which reject the passage. @throws {CancelledError} when `signal` fires.
  */
 export async function* makeTasks(options: MakeTasksOptions): AsyncGenerator<TaskOutcome> {
+  checkOptions(options);
   const seen = new Set<string>();
   for await (const document of options.documents) {
     const passages = await options.passagesOf(document);
@@ -75,6 +92,16 @@ export async function* makeTasks(options: MakeTasksOptions): AsyncGenerator<Task
       for (const task of outcome) yield { task };
     }
   }
+}
+
+/** @throws {ConfigError} the way of choosing spans needs a function that is not there. */
+function checkOptions({ config, listSpans, scoreSpans }: MakeTasksOptions): void {
+  const needed = { model: listSpans, perplexity: scoreSpans, salient: true, random: true };
+  if (needed[config.spans] !== undefined) return;
+  const name = config.spans === 'model' ? 'listSpans' : 'scoreSpans';
+  throw new ConfigError(
+    `makeTasks: expected the option ${name} with spans ${config.spans}, received none.`,
+  );
 }
 
 /** Remembers a hash of each passage's id and of its text without case and spacing. */
@@ -131,7 +158,9 @@ class PassageTasks {
     if (open.length === 0) return [];
     const unfit = this.#unfit();
     if (unfit) return unfit;
-    const { eligible } = eligibleSpans(this.#paragraph, this.#spans(), this.#options.config);
+    const spans = await this.#spans();
+    if (spans === null) return 'no-model-spans';
+    const { eligible } = eligibleSpans(this.#paragraph, spans, this.#options.config);
     if (eligible.length <= this.#kMax) return 'too-few-spans';
     try {
       return await this.#makeAll(eligible, ks, open);
@@ -158,8 +187,9 @@ class PassageTasks {
     return isContaminated?.({ text, title }) ? 'contaminated' : undefined;
   }
 
-  #spans(): Span[] {
-    const { config, gazetteer } = this.#options;
+  async #spans(): Promise<readonly Span[] | null> {
+    const { config, gazetteer, listSpans } = this.#options;
+    if (config.spans === 'model') return (await listSpans?.(this.#paragraph)) ?? null;
     const { text } = this.#paragraph;
     const sources = [annotatedSpans(this.#document, this.#passage)];
     if (gazetteer) sources.push(gazetteer.find(text));
@@ -176,12 +206,17 @@ class PassageTasks {
     open: readonly number[],
   ): Promise<MaskTask[] | RejectionReason> {
     const { config } = this.#options;
-    const filtersPool = config.requireRetrievable && config.spans === 'salient';
+    const filtersPool = config.requireRetrievable && config.spans !== 'random';
     const pool = filtersPool ? await this.#retrievable(eligible) : eligible;
     if (pool.length <= this.#kMax) return 'too-few-retrievable-spans';
+    const { scoreSpans } = this.#options;
+    const scored =
+      config.spans === 'perplexity' && scoreSpans !== undefined
+        ? await scoreAll(this.#paragraph, pool, scoreSpans)
+        : null;
     const tasks: MaskTask[] = [];
     for (const k of ks) {
-      const task = await this.#draw(pool, k);
+      const task = scored === null ? await this.#draw(pool, k) : await this.#hardest(scored, k);
       if (typeof task === 'string') return task;
       if (open.includes(k)) tasks.push(task);
     }
@@ -203,7 +238,7 @@ class PassageTasks {
     for (let draw = 0; draw < config.draws; draw++) {
       const salient = selectSpans(pool, k, stream);
       const slots =
-        config.spans === 'salient'
+        config.spans !== 'random'
           ? salient
           : randomSpans(this.#paragraph, salient, {
               stream,
@@ -218,15 +253,33 @@ class PassageTasks {
         reason = 'not-retrievable';
         continue;
       }
-      return makeTask({
-        passage: this.#passage,
-        slots,
-        excludedPassages: [...this.#hidden],
-        ranks,
-        topK: config.evidenceTopK,
-        kMax: this.#kMax,
-      });
+      return this.#task(slots, ranks);
     }
     return reason;
+  }
+
+  async #hardest(scored: readonly ScoredSpan[], k: number): Promise<MaskTask | RejectionReason> {
+    const found = await hardestSpans(
+      scored,
+      k,
+      (slots) => evidenceRanks(this.#paragraph, slots, this.#evidence),
+      this.#options.config.requireRetrievable,
+    );
+    if (found === undefined) return 'not-retrievable';
+    const { chosen, ranks } = found;
+    const slots = chosen.map(({ span }) => span);
+    return this.#task(slots, ranks, perplexityDifficulty(chosen));
+  }
+
+  #task(slots: readonly Span[], ranks: readonly (number | null)[], difficulty?: number): MaskTask {
+    return makeTask({
+      passage: this.#passage,
+      slots,
+      excludedPassages: [...this.#hidden],
+      ranks,
+      topK: this.#options.config.evidenceTopK,
+      kMax: this.#kMax,
+      difficulty,
+    });
   }
 }

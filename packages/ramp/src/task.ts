@@ -18,6 +18,8 @@ export interface TaskInput {
   readonly topK: number;
   /** Largest k of the run, for the difficulty. */
   readonly kMax: number;
+  /** In [0, 1]; default `difficulty`'s. */
+  readonly difficulty?: number | undefined;
 }
 
 /** The id of the task that masks k spans of a passage. */
@@ -33,7 +35,7 @@ export function makeTask(input: TaskInput): MaskTask {
     version: RECORD_VERSION,
     id: taskId(passage.id, slots.length),
     group: `k${slots.length}`,
-    difficulty: difficulty({ text, slots, kMax, ranks, topK }),
+    difficulty: input.difficulty ?? difficulty({ text, slots, kMax, ranks, topK }),
     excludedPassages: [...excludedPassages],
     type: 'ramp',
     documentId: passage.documentId,
