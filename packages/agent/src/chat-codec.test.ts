@@ -206,6 +206,14 @@ describe('chat codec', () => {
     });
   });
 
+  it.each(CHATS)('takes ids that are no token as an invalid turn, $name', (chat) => {
+    const codec = createChatCodec({ ...chat, answerForm: 'slots' });
+    const turn = codec.encodeTurn(renderAnswerTurn('t', 'a'));
+    const spare = turn.with(1, chat.tokenizer.vocabularySize + 5);
+    expect(codec.parse(spare)).toEqual({ type: 'invalid', reason: 'an id that is no token' });
+    expect(codec.decode(spare)).toContain('\ufffd');
+  });
+
   it('refuses templates that do not show tools', () => {
     const options = { template: thinking, tokenizer: plain, answerForm: 'slots' } as const;
     expect(() => createChatCodec({ ...options, toolCalls: 'hermes' })).toThrow(

@@ -25,7 +25,7 @@ import {
   renderSearchTurn,
   type Action,
 } from './protocol.ts';
-import { ProtocolCodec, spellsOut } from './protocol-codec.ts';
+import { decodeSampled, invalidToken, ProtocolCodec, spellsOut } from './protocol-codec.ts';
 import { hermesFormat, llamaFormat, SEARCH_TOOL, type ToolFormat } from './tool-format.ts';
 
 /** How searches are written: in the protocol's tags, or as Qwen's (Hermes') or Llama 3.x's tool calls. */
@@ -135,6 +135,7 @@ class ChatToolCodec implements EpisodeCodec {
     const invalid = (reason: string): Action => ({ type: 'invalid', reason });
     if (ids.at(-1) !== this.#end) return invalid('a turn that ended without its end-of-turn token');
     const written = ids.subarray(0, -1);
+    if (!written.every((id) => tokenizer.isToken(id))) return invalidToken();
     const text = tokenizer.decode(written);
     const foreign = tokenizer.specialTokens.filter((token) => !this.#marks.includes(token));
     const isForeign = foreign.some((token) => written.includes(tokenizer.specialId(token)));
@@ -153,7 +154,7 @@ class ChatToolCodec implements EpisodeCodec {
       case 'answer':
         return renderAnswerTurn(action.thought, action.text);
       case 'invalid':
-        return this.#options.tokenizer.decode(ids);
+        return decodeSampled(this.#options.tokenizer, ids);
       default:
         return action satisfies never;
     }

@@ -81,8 +81,8 @@ export class ProtocolCodec implements EpisodeCodec {
     return { text, ids: this.encodeInformation(text) };
   }
 
-  decode(ids: ArrayLike<number>): string {
-    return this.#tokenizer.decode(ids);
+  decode(ids: Int32Array): string {
+    return decodeSampled(this.#tokenizer, ids);
   }
 
   /**
@@ -90,6 +90,7 @@ export class ProtocolCodec implements EpisodeCodec {
    * special token, spelling it out in ordinary characters makes the turn invalid.
    */
   parse(ids: Int32Array): Action {
+    if (!ids.every((id) => this.#tokenizer.isToken(id))) return invalidToken();
     const text = this.decode(ids);
     if (spellsOut(this.#tokenizer, this.#specialTags, ids, text)) {
       return { type: 'invalid', reason: 'a tag spelled out in ordinary characters' };
@@ -107,6 +108,23 @@ export class ProtocolCodec implements EpisodeCodec {
     }
     return '';
   }
+}
+
+/** The text of what a model sampled. Ids without a token, which a model with spare embeddings can sample, are U+FFFD. */
+export function decodeSampled(tokenizer: Tokenizer, ids: Int32Array): string {
+  let text = '';
+  let start = 0;
+  for (const [t, id] of ids.entries()) {
+    if (tokenizer.isToken(id)) continue;
+    text += `${tokenizer.decode(ids.subarray(start, t))}\ufffd`;
+    start = t + 1;
+  }
+  return text + tokenizer.decode(ids.subarray(start));
+}
+
+/** What a turn with such an id does. */
+export function invalidToken(): Action {
+  return { type: 'invalid', reason: 'an id that is no token' };
 }
 
 /** True if a text holds one of `tokens` in ordinary characters. @param ids The tokens of the text. */

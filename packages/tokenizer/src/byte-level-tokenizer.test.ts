@@ -192,6 +192,13 @@ describe('a trained tokenizer', () => {
   });
 
   it('refuses ids that are no tokens', () => {
+    expect([0, 270, 271, -1, 0.5].map((id) => tokenizer.isToken(id))).toEqual([
+      true,
+      true,
+      false,
+      false,
+      false,
+    ]);
     expect(() => tokenizer.decode([5, 9999])).toThrow(
       /expected token ids of a vocabulary of 271, received 9999/,
     );

@@ -94,6 +94,10 @@ class ByteLevelTokenizer implements Tokenizer {
     };
   }
 
+  isToken(id: number): boolean {
+    return this.#definition.tokenBytes[id] !== undefined;
+  }
+
   decode(ids: ArrayLike<number>): string {
     const chunks: Uint8Array[] = [];
     for (let i = 0; i < ids.length; i++) chunks.push(this.#decodedBytesOf(ids[i] as number));

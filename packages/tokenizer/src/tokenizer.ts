@@ -17,7 +17,12 @@ export interface Tokenizer {
   /** Token ids of plain text. Special tokens that occur in it are encoded as ordinary characters. */
   encode(text: string): Int32Array;
   encodeWithOffsets(text: string): Encoding;
-  /** Inverse of encode; special tokens give their text. Invalid UTF-8 becomes U+FFFD. */
+  /** False for ids without a token: a model may have more embeddings than its tokenizer has tokens. */
+  isToken(id: number): boolean;
+  /**
+   * Inverse of encode; special tokens give their text. Invalid UTF-8 becomes U+FFFD.
+   * @throws {InputError} an id without a token.
+   */
   decode(ids: ArrayLike<number>): string;
   /** Id of a special token. @throws {InputError} the tokenizer has no such token. */
   specialId(token: string): number;

@@ -1,6 +1,6 @@
 // `masksearch run` and `masksearch quickstart`: all stages of one configuration, in order.
 import { Command } from 'commander';
-import { cassetteFlags, flagsOf, type Flag } from '../config/flags.ts';
+import { cassetteFlags, flagsOf, modelFlags, type Flag } from '../config/flags.ts';
 import { runConfigSchema, sectionSchema, SECTION_NAMES } from '../config/run-config.ts';
 import { runAllStages } from '../stages/run-all.ts';
 import { addSharedOptions, resolveRun, shippedConfig, type SharedOptions } from './settings.ts';
@@ -49,5 +49,6 @@ function runFlags(): Flag[] {
     ...flagsOf('seed', runConfigSchema.shape.seed, false),
     ...SECTION_NAMES.flatMap((name) => flagsOf(name, sectionSchema(name), false)),
     ...cassetteFlags(),
+    ...modelFlags(),
   ];
 }

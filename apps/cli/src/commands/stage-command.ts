@@ -1,7 +1,7 @@
 // `masksearch <stage>`: one command per stage, its flags made from the configuration schema.
 import { Command } from 'commander';
 import { stringify } from 'yaml';
-import { cassetteFlags, flagsOf, type Flag } from '../config/flags.ts';
+import { cassetteFlags, flagsOf, modelFlags, type Flag } from '../config/flags.ts';
 import { runConfigSchema, sectionSchema, type SectionName } from '../config/run-config.ts';
 import type { Stage } from '../stages/registry.ts';
 import { addSharedOptions, resolveRun, type SharedOptions } from './settings.ts';
@@ -31,5 +31,6 @@ export function sectionFlags(sections: readonly SectionName[]): Flag[] {
     ...flagsOf('seed', runConfigSchema.shape.seed, false),
     ...sections.flatMap((name, index) => flagsOf(name, sectionSchema(name), index === 0)),
     ...(sections.includes('search') ? cassetteFlags() : []),
+    ...(sections.includes('model') ? modelFlags() : []),
   ];
 }

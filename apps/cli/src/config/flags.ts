@@ -27,11 +27,21 @@ export function flagsOf(sectionName: string, schema: ZodType, own: boolean): Fla
 
 /** `--record` and `--replay`, short for the keys of the search section. */
 export function cassetteFlags(): Flag[] {
-  return (['record', 'replay'] as const).map((name) => ({
-    name,
-    key: `search.${name}`,
-    option: new Option(`--${name} <folder>`, `short for --search.${name}`),
-  }));
+  return (['record', 'replay'] as const).map((name) =>
+    shortFlag(name, '<folder>', `search.${name}`),
+  );
+}
+
+/** `--model` and `--backend`, short for the keys of the model section that are given most. */
+export function modelFlags(): Flag[] {
+  return [
+    shortFlag('model', '<folder>', 'model.from'),
+    shortFlag('backend', '<name>', 'model.backend'),
+  ];
+}
+
+function shortFlag(name: string, value: string, key: string): Flag {
+  return { name, key, option: new Option(`--${name} ${value}`, `short for --${key}`) };
 }
 
 /** `Sentence [unit; range; default X; source]` */

@@ -1,4 +1,6 @@
 // Configuration of how the model acts and learns: model, episode, sft, rollouts, reward, rl, evaluation.
+import type { ToolCalls } from '@masksearch/agent';
+import type { TfjsBackend } from '@masksearch/model';
 import { z } from 'zod';
 import { section, setting } from './setting.ts';
 
@@ -10,14 +12,32 @@ const concurrency = (value: number) =>
     unit: 'episodes',
   }).default(value);
 
+// Named here again so that `--help` loads neither the agent nor tfjs.
+const TOOL_CALLS = ['tags', 'hermes', 'llama'] as const satisfies readonly ToolCalls[];
+const TFJS_BACKENDS = [
+  'tfjs-cpu',
+  'tfjs-wasm',
+  'tfjs-node',
+  'tfjs-node-gpu',
+] as const satisfies readonly TfjsBackend[];
+
 export const modelSchema = section(
   {
     from: setting(z.string().nullable(), {
       about:
         'Hugging Face folder to start from, with its tokenizer.json; null starts from random weights',
     }).default(null),
-    backend: setting(z.enum(['native', 'tfjs']), {
-      about: 'what runs the model: the native engine, or plain tfjs on the CPU',
+    chatTemplate: setting(z.enum(['auto', 'none']), {
+      about:
+        'how a model folder is talked to: in its own chat template if it has one, or in the plain protocol',
+    }).default('auto'),
+    toolCalls: setting(z.enum(TOOL_CALLS), {
+      about:
+        "under a chat template, how searches are written: in the protocol's tags, or as tool calls of Qwen (hermes) or Llama 3 (llama)",
+    }).default('tags'),
+    backend: setting(z.enum(['native', 'tfjs', ...TFJS_BACKENDS]), {
+      about:
+        'what runs the model: the native engine, or plain tfjs on one of its backends (tfjs is tfjs-cpu)',
     }).default('native'),
     threads: setting(z.int().min(0).max(1024), {
       about: 'threads of the native engine; 0 takes one per core',

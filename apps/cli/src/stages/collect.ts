@@ -9,14 +9,14 @@ import {
 import { TimeoutError, type Sample, type Task } from '@masksearch/core';
 import type { LanguageModel } from '@masksearch/model';
 import type { SearchTool } from '@masksearch/search';
-import type { Tokenizer } from '@masksearch/tokenizer';
 import type { Collect } from '@masksearch/train';
 import type { RunConfig } from '../config/run-config.ts';
+import type { Conversation } from './conversation.ts';
 import { episodeScorer } from './scoring.ts';
 
 export interface CollectorOptions {
   readonly model: LanguageModel;
-  readonly tokenizer: Tokenizer;
+  readonly conversation: Conversation;
   readonly search: SearchTool;
   readonly config: RunConfig;
   readonly seed: number;
@@ -24,7 +24,7 @@ export interface CollectorOptions {
 
 /** Every random stream is keyed by (seed, visit, task, sample): neither order nor concurrency matter. */
 export function groupCollector(options: CollectorOptions): Collect<Task> {
-  const { model, tokenizer, search, config, seed } = options;
+  const { model, conversation, search, config, seed } = options;
   const { concurrency, temperature } = config.rl;
   const episode = resolveEpisodeConfig({ ...config.episode, temperature });
   const score = episodeScorer(config);
@@ -44,7 +44,7 @@ export function groupCollector(options: CollectorOptions): Collect<Task> {
           runEpisode({
             task,
             sampleIndex,
-            tokenizer,
+            ...conversation,
             sampler,
             search,
             config: episode,

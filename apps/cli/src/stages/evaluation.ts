@@ -16,7 +16,8 @@ import type { SearchTool } from '@masksearch/search';
 import type { RunConfig } from '../config/run-config.ts';
 import { stageOutputs, type RunContext } from '../run/run-folder.ts';
 import { runStage, type StageOutcome, type StageWork } from '../run/run-stage.ts';
-import { modelInputs, openModel, readTokenizer, type CheckpointName } from './model-source.ts';
+import { conversationConfig, openConversation } from './conversation.ts';
+import { modelInputs, openModel, type CheckpointName } from './model-source.ts';
 import { readTasks } from './read-tasks.ts';
 import { searchInputs, searchSettings, withSearch, type SearchSource } from './search-source.ts';
 
@@ -31,6 +32,7 @@ export async function evaluationStage(run: RunContext, config: RunConfig): Promi
       evaluation,
       episode: config.episode,
       backend: config.model.backend,
+      ...conversationConfig(config),
       examples: config.report.episodes,
       ...searchSettings(config),
     },
@@ -117,7 +119,7 @@ async function play(
 ): Promise<{ scored: EvaluatedTask[]; episodes: Episode[] }> {
   const { concurrency, temperature } = config.evaluation;
   const episodeConfig = resolveEpisodeConfig({ ...config.episode, temperature });
-  const tokenizer = readTokenizer(run);
+  const conversation = openConversation(run, config);
   const progress = work.progress('episodes');
   const sampler = model.sampler({
     maxSequences: concurrency,
@@ -134,7 +136,7 @@ async function play(
         const episode = await runEpisode({
           task,
           sampleIndex: 0,
-          tokenizer,
+          ...conversation,
           sampler,
           search,
           config: episodeConfig,

@@ -1,16 +1,17 @@
 // Where a model comes from: random weights, a folder to start from, or an earlier stage; and what runs it.
-import { readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { ConfigError } from '@masksearch/core';
 import {
   createTfjsModel,
   initializeInduction,
+  loadTfjsBackend,
   openModelFolder,
   type DecoderConfig,
   type LanguageModel,
   type ModelWeights,
 } from '@masksearch/model';
-import { parseTokenizer, type Tokenizer } from '@masksearch/tokenizer';
+import { loadTokenizer, type Tokenizer } from '@masksearch/tokenizer';
 import type { RunConfig } from '../config/run-config.ts';
 import { hashPath } from '../run/hash-path.ts';
 import { stageFile, stageFolder, stageOutputs, type RunContext } from '../run/run-folder.ts';
@@ -20,9 +21,14 @@ export type CheckpointName = 'base' | 'sft' | 'rl';
 
 type Run = Pick<RunContext, 'folder' | 'seed'>;
 
-export function readTokenizer(run: Pick<RunContext, 'folder'>): Tokenizer {
-  const path = stageFile(run, 'corpus', 'tokenizer.json');
-  return parseTokenizer(readFileSync(path, 'utf8'), path);
+/** The tokenizer of the model folder that the run starts from, else the one that its corpus trained. */
+export function readTokenizer(
+  run: Pick<RunContext, 'folder'>,
+  { model: { from } }: Pick<RunConfig, 'model'>,
+): Tokenizer {
+  const own = from === null ? null : join(from, 'tokenizer.json');
+  if (own !== null && existsSync(own)) return loadTokenizer(own);
+  return loadTokenizer(stageFile(run, 'corpus', 'tokenizer.json'));
 }
 
 /** Folder of the weights, or null for random ones. */
@@ -42,7 +48,7 @@ export async function openModel(
   name: CheckpointName,
 ): Promise<LanguageModel> {
   const folder = weightsFolder(run, config, name);
-  const tokenizer = readTokenizer(run);
+  const tokenizer = readTokenizer(run, config);
   if (folder === null) {
     const decoder = decoderConfig(config, tokenizer);
     const isPlain = config.model.initialization === 'random';
@@ -71,7 +77,10 @@ interface Start {
 }
 
 async function createModel({ model }: RunConfig, start: Start): Promise<LanguageModel> {
-  if (model.backend === 'tfjs') return createTfjsModel(start);
+  if (model.backend !== 'native') {
+    const name = model.backend === 'tfjs' ? 'tfjs-cpu' : model.backend;
+    return createTfjsModel({ ...start, backend: await loadTfjsBackend(name) });
+  }
   const { createNativeModel } = await import('@masksearch/engine');
   return createNativeModel({
     ...start,

@@ -45,7 +45,7 @@ export const STAGES: readonly Stage[] = [
   {
     name: 'trajectories',
     summary: 'let the teacher search and answer; keep what the judge accepts',
-    sections: ['trajectories', 'episode', 'search'],
+    sections: ['trajectories', 'model', 'episode', 'search'],
     examples: ['masksearch trajectories --run runs/wiki --concurrency 16'],
     load: async () => (await import('./trajectories.ts')).trajectoriesStage,
   },

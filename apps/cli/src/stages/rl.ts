@@ -12,6 +12,7 @@ import type { RunConfig } from '../config/run-config.ts';
 import { stageOutputs, type RunContext } from '../run/run-folder.ts';
 import { runStage, type StageOutcome, type StageResult, type StageWork } from '../run/run-stage.ts';
 import { groupCollector } from './collect.ts';
+import { conversationConfig, openConversation } from './conversation.ts';
 import { modelInputs } from './model-source.ts';
 import { readTasks } from './read-tasks.ts';
 import { searchInputs, searchSettings, withSearch } from './search-source.ts';
@@ -26,6 +27,7 @@ export async function rlStage(run: RunContext, config: RunConfig): Promise<Stage
       episode: config.episode,
       reward: config.reward,
       backend: config.model.backend,
+      ...conversationConfig(config),
       ...searchSettings(config),
     },
     inputs: {
@@ -54,11 +56,12 @@ function trainRl(
     config,
     work,
     from: 'sft',
-    train: async ({ model, tokenizer, checkpoints, metrics }) => {
+    train: async ({ model, checkpoints, metrics }) => {
+      const conversation = openConversation(run, config);
       const { stopped, ...counts } = await dapo({
         model,
         tasks: tasksToTrain(await readTasks(run, 'train'), rl),
-        collect: groupCollector({ model, tokenizer, config, search, seed: run.seed }),
+        collect: groupCollector({ model, conversation, config, search, seed: run.seed }),
         recipe: recipeOf(rl),
         curriculum: rl.curriculum,
         config: dapoConfigOf(rl, run.seed),

@@ -6,7 +6,8 @@ import type { SearchTool } from '@masksearch/search';
 import type { RunConfig } from '../config/run-config.ts';
 import { stageOutputs, type RunContext } from '../run/run-folder.ts';
 import { runStage, type StageOutcome, type StageResult, type StageWork } from '../run/run-stage.ts';
-import { modelInputs, openModel, readTokenizer } from './model-source.ts';
+import { conversationConfig, openConversation } from './conversation.ts';
+import { modelInputs, openModel } from './model-source.ts';
 import { readTasks } from './read-tasks.ts';
 import { episodeScorer } from './scoring.ts';
 import { searchInputs, searchSettings, withSearch } from './search-source.ts';
@@ -20,6 +21,7 @@ export async function rolloutsStage(run: RunContext, config: RunConfig): Promise
       episode: config.episode,
       reward: config.reward,
       backend: config.model.backend,
+      ...conversationConfig(config),
       ...searchSettings(config),
     },
     inputs: {
@@ -57,7 +59,7 @@ async function rollOut(
       tasks,
       samplesPerTask: samples,
       concurrency,
-      tokenizer: readTokenizer(run),
+      ...openConversation(run, config),
       sampler,
       search,
       config: episode,

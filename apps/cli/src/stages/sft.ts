@@ -20,6 +20,7 @@ import { copyingExamples } from '../base/copying-examples.ts';
 import type { RunConfig } from '../config/run-config.ts';
 import { stageFile, stageOutputs, type RunContext } from '../run/run-folder.ts';
 import { runStage, type StageOutcome, type StageResult, type StageWork } from '../run/run-stage.ts';
+import { openConversation, type Conversation } from './conversation.ts';
 import { modelInputs } from './model-source.ts';
 import { readTasks } from './read-tasks.ts';
 import { trainCheckpoint } from './train-checkpoint.ts';
@@ -45,7 +46,7 @@ function trainSft(run: RunContext, config: RunConfig, work: StageWork): Promise<
     work,
     from: 'base',
     train: async ({ model, tokenizer, checkpoints, metrics }) => {
-      const examples = await readExamples(run, tokenizer);
+      const examples = await readExamples(run, openConversation(run, config));
       const phases = phasesOf(run, config, tokenizer, examples);
       const totalSteps = countPhaseSteps({ phases, batchTokens, seed: run.seed });
       const { stopped, steps, tokens, skippedSteps } = await sft({
@@ -77,7 +78,10 @@ function noteOf(row: MetricsRow): string {
 
 type ExamplesByGroup = ReadonlyMap<string, readonly TrainingExample[]>;
 
-async function readExamples(run: RunContext, tokenizer: Tokenizer): Promise<ExamplesByGroup> {
+async function readExamples(
+  run: RunContext,
+  { tokenizer, codec }: Conversation,
+): Promise<ExamplesByGroup> {
   const tasks = new Map((await readTasks(run, 'train')).map((task) => [task.id, task]));
   const path = stageFile(run, 'trajectories', 'trajectories.jsonl');
   const byGroup = new Map<string, TrainingExample[]>();
@@ -88,7 +92,7 @@ async function readExamples(run: RunContext, tokenizer: Tokenizer): Promise<Exam
         `${path}: expected trajectories of this run's tasks, received one of ${trajectory.taskId}; run \`masksearch trajectories --run ${run.folder} --fresh\`.`,
       );
     }
-    const { ids, mask } = trajectoryToExample(trajectory, task, tokenizer);
+    const { ids, mask } = trajectoryToExample(trajectory, task, tokenizer, codec);
     const group = byGroup.get(trajectory.group) ?? [];
     byGroup.set(trajectory.group, group);
     group.push({ ids, mask });

@@ -8,7 +8,7 @@ import { pruneCheckpoints } from '@masksearch/train';
 import type { RunConfig } from '../config/run-config.ts';
 import type { RunContext } from '../run/run-folder.ts';
 import type { StageResult, StageWork } from '../run/run-stage.ts';
-import { openModel, readTokenizer, type CheckpointName } from './model-source.ts';
+import { openModel, readTokenizer, weightsFolder, type CheckpointName } from './model-source.ts';
 
 export interface Training {
   readonly model: LanguageModel;
@@ -37,8 +37,9 @@ export interface CheckpointJob {
 /** Trains and leaves `model/` in the stage's folder. @throws {CancelledError} stopped; the checkpoints stay. */
 export async function trainCheckpoint(job: CheckpointJob): Promise<StageResult> {
   const { run, config, work, from, dtype } = job;
-  const tokenizer = readTokenizer(run);
+  const tokenizer = readTokenizer(run, config);
   const model = await openModel(run, config, from);
+  const source = weightsFolder(run, config, from);
   const checkpoints = join(work.folder, 'checkpoints');
   const metrics = join(work.folder, 'metrics.jsonl');
   try {
@@ -46,6 +47,8 @@ export async function trainCheckpoint(job: CheckpointJob): Promise<StageResult> 
     if (stopped) throw new CancelledError('training: stopped; its last checkpoint is kept.');
     await saveModelFolder(join(work.folder, 'model'), model, {
       tokenizerJson: tokenizer.serialize(),
+      // Chat template, generation settings and the like stay with the model.
+      ...(source === null ? {} : { from: source }),
       ...(dtype === undefined ? {} : { dtype }),
     });
     // The weights are in place: what only resumption needs can go, none of it half, whenever a kill comes.

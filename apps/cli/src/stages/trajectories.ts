@@ -6,7 +6,7 @@ import type { SearchTool } from '@masksearch/search';
 import type { RunConfig } from '../config/run-config.ts';
 import { stageOutputs, type RunContext } from '../run/run-folder.ts';
 import { runStage, type StageOutcome, type StageResult, type StageWork } from '../run/run-stage.ts';
-import { readTokenizer } from './model-source.ts';
+import { conversationConfig, conversationInputs, openConversation } from './conversation.ts';
 import { searchInputs, searchSettings, withSearch } from './search-source.ts';
 import { withoutClock } from './without-clock.ts';
 import { readTasks } from './read-tasks.ts';
@@ -22,8 +22,16 @@ export async function trajectoriesStage(run: RunContext, config: RunConfig): Pro
   return runStage(run, {
     name: 'trajectories',
     // Concurrency changes no result.
-    config: { episode: config.episode, ...searchSettings(config) },
-    inputs: { ...stageOutputs(run, 'tasks'), ...(await searchInputs(config)) },
+    config: {
+      episode: config.episode,
+      ...conversationConfig(config),
+      ...searchSettings(config),
+    },
+    inputs: {
+      ...stageOutputs(run, 'tasks'),
+      ...(await conversationInputs(config)),
+      ...(await searchInputs(config)),
+    },
     resumable: false,
     execute: (work) =>
       withSearch({ run, config, side: 'train' }, ({ search }) =>
@@ -40,7 +48,7 @@ async function teachTasks(
 ): Promise<StageResult> {
   const tasks = await readTasks(run, 'train');
   const environment = {
-    tokenizer: readTokenizer(run),
+    ...openConversation(run, config),
     search,
     config: resolveEpisodeConfig(config.episode),
     concurrency: config.trajectories.concurrency,
