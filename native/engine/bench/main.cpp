@@ -260,7 +260,7 @@ void dump(const Options& o, Model* model) {
 
 void run(const Options& o) {
   const Clock clock(o.wall, o.threads);
-  if (o.wants("memory")) bench_memory(o);
+  if (o.wants("memory") && o.dump.empty()) bench_memory(o);
   Model model(o.config, o.threads);
   fill_weights(&model);
   verify(&model);

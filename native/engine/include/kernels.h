@@ -73,11 +73,12 @@ struct AttentionBackward {
   float* d_keys;
   float* d_values;  // all with d_qkv_row
   ptrdiff_t d_qkv_row;
-  float* scratch;  // attention_backward_scratch(S)
+  float* scratch;  // attention_backward_scratch(S, D)
 };
-constexpr int kBackwardRows = 56;
-inline size_t attention_backward_scratch(int length) {
-  return 2 * attention_scratch(kBackwardRows, length);
+constexpr int kBackwardRows = 112;
+inline size_t attention_backward_scratch(int length, int head_width) {
+  const size_t rows = 3 * size_t(length) + 2 * kBackwardRows;
+  return 2 * attention_scratch(kBackwardRows, length) + rows * head_width + 5 * kPanel;
 }
 
 // Of one row of logits: x_max, sum_j e^(x_j - x_max), and the distribution's entropy in nats.
@@ -138,7 +139,7 @@ struct Kernels {
                           float* tiles);
   // out[r] = sum_j p_j values[j], p = softmax over the keys row r sees of q k / sqrt(D).
   void (*attention)(const Attention&);
-  // d_queries =, d_keys and d_values += ; probabilities come back from the saved log sums.
+  // d_queries, d_keys and d_values =; probabilities come back from the saved log sums.
   void (*attention_backward)(const AttentionBackward&);
 
   RowStatistics (*row_statistics)(int n, const float* logits);

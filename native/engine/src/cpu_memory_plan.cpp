@@ -47,7 +47,8 @@ size_t layer_activations(const DecoderConfig& c, size_t n, bool kept) {
 size_t pass_scratch(const DecoderConfig& c, int threads, size_t n, int longest, bool backward) {
   const size_t tile = std::min(n, size_t(kRowTile) * threads);
   size_t attention = attention_scratch(std::max(kAttentionRows, c.heads), longest);
-  if (backward) attention = std::max(attention, attention_backward_scratch(longest));
+  if (backward)
+    attention = std::max(attention, attention_backward_scratch(longest, c.head_width));
   const size_t packing =
       backward ? packed_floats(std::max(c.width, std::max(c.feed_forward_width,
                                                           c.heads * c.head_width)),

@@ -121,7 +121,7 @@ void Decoder::reserve_scratch(const Rows& rows, bool backward) {
   const size_t scores = attention_scratch(std::max(kAttentionRows, config.heads), rows.longest);
   reserve_each(&attention_scratch_, scores);
   if (!backward) return;
-  reserve_each(&attention_scratch_, attention_backward_scratch(rows.longest));
+  reserve_each(&attention_scratch_, attention_backward_scratch(rows.longest, config.head_width));
   hidden_.reserve(n * config.width);
   d_hidden_.reserve(n * config.width);
   product_.reserve(n * config.feed_forward_width);

@@ -111,10 +111,6 @@ void Decoder::attend_backward(const Rows& rows, const LayerActivations& a, const
     float* value_tiles = tiles.values + head * tiles.head_floats;
     kernels.store_key_tiles(s.count, 0, D, base + key_column, ptrdiff_t(ld), key_tiles);
     kernels.store_key_tiles(s.count, 0, D, base + value_column, ptrdiff_t(ld), value_tiles);
-    for (int r = 0; r < s.count; r++) {
-      std::fill_n(d_base + r * ld + key_column, D, 0.0f);
-      std::fill_n(d_base + r * ld + value_column, D, 0.0f);
-    }
     AttentionBackward g;
     g.length = s.count;
     g.head_width = D;

@@ -97,45 +97,95 @@ inline void score_gradient_of_row(int length, int padded, float scale, float log
   }
 }
 
+// rows of `width` floats, at any distance from each other on both sides
+inline void copy_rows(int rows, int width, const float* from, ptrdiff_t from_row, float* to,
+                      ptrdiff_t to_row) {
+  for (int r = 0; r < rows; r++, from += from_row, to += to_row)
+    over_lanes(width, [&](int c, auto lanes) { store(to + c, load(from + c, lanes), lanes); });
+}
+
 constexpr int kStepRows = 14;  // rows of a block that look at equally many keys
+
+// What a block of rows works on: copies without gaps, as rows of packed q, k, v lie a power of two
+// apart and would share a few cache sets.
+struct BackwardBlock {
+  int first, rows;
+  int head_width;
+  ptrdiff_t ld;            // between rows of p and ds
+  float *p, *ds;           // (rows, keys)
+  float *queries, *d_out;  // (rows, D)
+  float* keys;             // (S, D)
+  float *d_keys, *d_values;
+};
+
+// p and ds of the block, and its d_queries.
+inline void backward_of_rows(const AttentionBackward& g, int head, const BackwardBlock& b) {
+  const int D = b.head_width;
+  const float scale = 1.0f / __builtin_sqrtf(float(D));
+  for (int step = 0; step < b.rows; step += kStepRows) {
+    const int rows = b.rows - step < kStepRows ? b.rows - step : kStepRows;
+    const int keys = b.first + step + rows;
+    float* p = b.p + step * b.ld;
+    float* ds = b.ds + step * b.ld;
+    score_tiles(rows, keys, D, b.queries + step * D, D, g.key_tiles, p, b.ld);
+    score_tiles(rows, keys, D, b.d_out + step * D, D, g.value_tiles, ds, b.ld);
+    const float* out = g.out + (b.first + step) * g.out_row + head * D;
+    const float* log_sums = g.log_sums + head * g.log_sums_row + b.first + step;
+    for (int r = 0; r < rows; r++) {
+      F16 products = all(0);
+      over_lanes(D, [&](int d, auto lanes) {
+        products = fma(load(out + r * g.out_row + d, lanes),
+                       load(b.d_out + (step + r) * D + d, lanes), products);
+      });
+      score_gradient_of_row(b.first + step + r + 1, panels(keys) * kPanel, scale, log_sums[r],
+                            lane_sum(products), p + r * b.ld, ds + r * b.ld);
+    }
+    matmul({rows, D, keys, ds, b.ld, b.keys, D, kPanel, nullptr, 0,
+            g.d_queries + (b.first + step) * g.d_qkv_row + head * D, g.d_qkv_row});
+  }
+}
+
+// sums (S, D) += weights^T x for the block's weights (rows, keys) and x (rows, D). Row r sees the
+// keys before the block and those up to its own.
+inline void add_to_keys(const BackwardBlock& b, const float* weights, const float* x, float* sums) {
+  const int D = b.head_width;
+  if (b.first > 0)
+    matmul_transposed({b.first, D, b.rows, weights, b.ld, x, D, kPanel, sums, D, sums, D});
+  for (int step = 0; step < b.rows; step += kStepRows) {
+    const int keys = b.rows - step < kStepRows ? b.rows - step : kStepRows;
+    float* to = sums + (b.first + step) * D;
+    matmul_transposed({keys, D, b.rows - step, weights + step * b.ld + b.first + step, b.ld,
+                       x + step * D, D, kPanel, to, D, to, D});
+  }
+}
 
 void attention_backward(const AttentionBackward& g) {
   const int D = g.head_width;
-  const float scale = 1.0f / __builtin_sqrtf(float(D));
-  const ptrdiff_t ld = score_row(g.length);
-  float* p = g.scratch;
-  float* ds = g.scratch + attention_scratch(kBackwardRows, g.length);
+  const size_t scores = attention_scratch(kBackwardRows, g.length);
+  const size_t all_rows = size_t(g.length) * D + kPanel;
+  const size_t some_rows = size_t(kBackwardRows) * D + kPanel;
+  BackwardBlock b;
+  b.head_width = D;
+  b.ld = score_row(g.length);
+  b.p = g.scratch;
+  b.ds = b.p + scores;
+  b.queries = b.ds + scores;
+  b.d_out = b.queries + some_rows;
+  b.keys = b.d_out + some_rows;
+  b.d_keys = b.keys + all_rows;
+  b.d_values = b.d_keys + all_rows;
+  copy_rows(g.length, D, g.key_rows, g.qkv_row, b.keys, D);
+  for (size_t i = 0; i < 2 * all_rows; i++) b.d_keys[i] = 0;
   for (int head = 0; head < g.group; head++) {
-    for (int first = 0; first < g.length; first += kBackwardRows) {
-      const int rows = g.length - first < kBackwardRows ? g.length - first : kBackwardRows;
-      const int keys = first + rows;
-      const float* q = g.queries + first * g.qkv_row + head * D;
-      const float* out = g.out + first * g.out_row + head * D;
-      const float* d_out = g.d_out + first * g.out_row + head * D;
-      for (int step = 0; step < rows; step += kStepRows) {
-        const int some = rows - step < kStepRows ? rows - step : kStepRows;
-        const int seen = first + step + some;
-        float* step_p = p + step * ld;
-        float* step_ds = ds + step * ld;
-        score_tiles(some, seen, D, q + step * g.qkv_row, g.qkv_row, g.key_tiles, step_p, ld);
-        score_tiles(some, seen, D, d_out + step * g.out_row, g.out_row, g.value_tiles, step_ds, ld);
-        for (int r = step; r < step + some; r++) {
-          F16 products = all(0);
-          over_lanes(D, [&](int d, auto lanes) {
-            products = fma(load(out + r * g.out_row + d, lanes),
-                           load(d_out + r * g.out_row + d, lanes), products);
-          });
-          score_gradient_of_row(first + r + 1, panels(keys) * kPanel, scale,
-                                g.log_sums[head * g.log_sums_row + first + r],
-                                lane_sum(products), p + r * ld, ds + r * ld);
-        }
-        matmul({some, D, seen, step_ds, ld, g.key_rows, g.qkv_row, kPanel, nullptr, 0,
-                g.d_queries + (first + step) * g.d_qkv_row + head * D, g.d_qkv_row});
-      }
-      matmul_transposed({keys, D, rows, p, ld, d_out, g.out_row, kPanel, g.d_values, g.d_qkv_row,
-                         g.d_values, g.d_qkv_row});
-      matmul_transposed({keys, D, rows, ds, ld, q, g.qkv_row, kPanel, g.d_keys, g.d_qkv_row,
-                         g.d_keys, g.d_qkv_row});
+    for (b.first = 0; b.first < g.length; b.first += kBackwardRows) {
+      b.rows = g.length - b.first < kBackwardRows ? g.length - b.first : kBackwardRows;
+      copy_rows(b.rows, D, g.queries + b.first * g.qkv_row + head * D, g.qkv_row, b.queries, D);
+      copy_rows(b.rows, D, g.d_out + b.first * g.out_row + head * D, g.out_row, b.d_out, D);
+      backward_of_rows(g, head, b);
+      add_to_keys(b, b.p, b.d_out, b.d_values);
+      add_to_keys(b, b.ds, b.queries, b.d_keys);
     }
   }
+  copy_rows(g.length, D, b.d_keys, D, g.d_keys, g.d_qkv_row);
+  copy_rows(g.length, D, b.d_values, D, g.d_values, g.d_qkv_row);
 }
