@@ -15,6 +15,7 @@ struct MemoryUse {
   int longest_sequence = 0;  // in that batch; 0 = one sequence of T tokens
   int sequences = 0;         // that one sampler keeps
   int context_tokens = 0;    // of each of them at most
+  LoraConfig lora = {};      // with a rank, the adapter alone has gradients and moments
 };
 
 // Bytes.

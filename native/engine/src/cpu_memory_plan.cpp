@@ -34,6 +34,31 @@ size_t packed_matrices(const DecoderConfig& c, bool backward) {
   return c.layers * layer + both(c.vocabulary_size, c.width);
 }
 
+size_t packed_adapter(const AdapterLayout& layout, int rank, bool backward) {
+  size_t floats = 0;
+  for (const auto& layer : layout.layers)
+    for (const AdapterMatrix& m : layer) {
+      if (!m.used) continue;
+      floats += packed_floats(rank, m.inputs) + packed_floats(m.outputs, rank);
+      if (backward) floats += packed_floats(m.inputs, rank) + packed_floats(rank, m.outputs);
+    }
+  return floats;
+}
+
+// What an adapter keeps for n rows, beside its packed copies: a pass's scratch and, to train it,
+// low-rank activations of every target and their gradients.
+size_t adapter_rows(const DecoderConfig& c, const LoraConfig& lora, int threads, size_t n,
+                    bool backward) {
+  const Widths w(c);
+  const size_t tile = threads * std::min(n, size_t(kRowTile) * threads);
+  size_t floats = tile * lora.rank;
+  if (!backward) return floats;
+  floats += size_t(c.layers + 1) * kLoraTargets * n * lora.rank;
+  if (lora.dropout == 0) return floats;
+  const size_t widest = std::max({w.width, w.queries, size_t(c.feed_forward_width)});
+  return floats + (2 * tile + n) * widest;
+}
+
 // One layer's activations for n rows; `kept` for a backward pass.
 size_t layer_activations(const DecoderConfig& c, size_t n, bool kept) {
   const Widths w(c);
@@ -67,12 +92,15 @@ MemoryPlan plan_memory(const DecoderConfig& config, const MemoryUse& use) {
              std::to_string(size));
   const Widths w(config);
   const bool training = use.batch_tokens > 0;
-  const size_t arena = Layout(config).count;
+  const AdapterLayout adapter(config, use.lora);
+  const size_t weights = Layout(config).count;
+  const size_t trained = use.lora.rank > 0 ? adapter.count : weights;
   MemoryPlan floats;
-  floats.weights = arena;
-  floats.gradients = arena;
-  floats.moments = 2 * arena;
-  floats.packed = packed_matrices(config, training);
+  floats.weights = weights + adapter.count;
+  floats.gradients = trained;
+  floats.moments = 2 * trained;
+  floats.packed =
+      packed_matrices(config, training) + packed_adapter(adapter, use.lora.rank, training);
   int longest = 0;
   if (training) {
     longest = use.longest_sequence == 0 ? use.batch_tokens
@@ -86,6 +114,7 @@ MemoryPlan plan_memory(const DecoderConfig& config, const MemoryUse& use) {
     floats.scratch = pass_scratch(config, use.threads, n, longest, true) +
                      n * (2 * w.width + config.feed_forward_width + w.queries + w.qkv);
     if (config.query_key_norm) floats.scratch += n * (w.queries + w.keys);
+    floats.scratch += adapter_rows(config, use.lora, use.threads, n, true);
   }
   if (use.sequences > 0) {
     const size_t s = size_t(use.sequences);
@@ -96,7 +125,8 @@ MemoryPlan plan_memory(const DecoderConfig& config, const MemoryUse& use) {
     floats.scratch += layer_activations(config, n, false) +
                       s * (w.width + w.logits + size_t(config.vocabulary_size));
     const size_t own = pass_scratch(config, use.threads, n, use.context_tokens, false);
-    if (!training) floats.scratch += own;
+    if (!training)
+      floats.scratch += own + adapter_rows(config, use.lora, use.threads, n, false);
     longest = std::max(longest, use.context_tokens);
   }
   floats.scratch += size_t(std::min(longest, config.max_positions)) * config.head_width;

@@ -14,6 +14,12 @@ size_t most_held_by(const Shape& shape, const MemoryUse& use) {
   forget_most_held();
   const size_t before = held_memory().now;
   Fixture f = make_fixture(shape, 81, use.threads, true);
+  if (use.lora.rank > 0) {
+    f.model.reset();  // the one without an adapter
+    forget_most_held();
+    f.model = std::make_unique<Model>(shape.config, use.threads, use.lora);
+    fill_weights(f.model.get(), 81);
+  }
   std::vector<float> log_probs(f.tokens.size()), entropies(f.tokens.size());
   if (use.batch_tokens > 0) {
     TokenLoss loss{LossKind::cross_entropy};
@@ -41,6 +47,11 @@ TEST("the most that buffers hold is what the plan says, to a percent") {
   DecoderConfig untied = config;
   untied.tied_embeddings = false;
   untied.query_key_norm = true;
+  LoraConfig lora;
+  lora.rank = 8;
+  lora.alpha = 16;
+  lora.dropout = 0.1;
+  lora.targets[kQuery] = lora.targets[kDown] = true;
   struct Case {
     Shape shape;
     MemoryUse use;
@@ -51,6 +62,7 @@ TEST("the most that buffers hold is what the plan says, to a percent") {
       {{"one sequence longer than a pass", config, {2500}}, {1, 2500, 2500, 0, 0}},
       {{"sampling", config, {}}, {2, 0, 0, 20, 500}},
       {{"both", untied, {256, 256}}, {1, 512, 256, 8, 600}},
+      {{"an adapter", config, {512, 512, 512, 512}}, {2, 2048, 512, 0, 0, lora}},
   };
   for (const Case& c : cases) {
     const double planned = double(plan_memory(c.shape.config, c.use).total());
