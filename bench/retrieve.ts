@@ -16,7 +16,7 @@ import {
   openIndex,
   type SearchTool,
 } from '../packages/search/src/index.ts';
-import { printRow, type Row } from './search-rows.ts';
+import { printRow } from './search-rows.ts';
 
 const SHARDS = 4;
 const TOP_K = 5;

@@ -13,7 +13,7 @@ const TEMPLATE_MARK =
 /** Joiners that belong to a script or an emoji stand between two characters beyond ASCII. */
 const JOINERS = /(?<![^\x00-\x7f\p{Cf}])[\u200c\u200d]|[\u200c\u200d](?![^\x00-\x7f\p{Cf}])/gu;
 /** Bidirectional marks, zero-width spaces, soft hyphens, invisible tags, and letters that show nothing. */
-const INVISIBLE = /(?![\u200c\u200d])[\p{Cf}\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0]/gu;
+const INVISIBLE = /(?![\u200c\u200d])(?:\p{Cf}|\u034f|\u115f|\u1160|\u17b4|\u17b5|\u3164|\uffa0)/gu;
 /** One selector chooses how a character looks; a row of them hides a message. */
 const SELECTORS = /([\ufe00-\ufe0f\u{e0100}-\u{e01ef}])[\ufe00-\ufe0f\u{e0100}-\u{e01ef}]+/gu;
 /** Languages stack up to a few marks on a letter. */

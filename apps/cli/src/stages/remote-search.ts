@@ -54,11 +54,18 @@ export async function openRemoteSearch(options: RemoteOptions): Promise<RemoteSe
       );
     case 'simulated':
       return openSimulated(options);
-    default: {
+    case 'searxng':
+    case 'serpapi':
+    case 'serper':
+    case 'tavily':
+    case 'brave':
+    case 'google': {
       const base = name === 'searxng' ? { base: onlyUrlOf(search) } : {};
       const web = openWebSearch(name, { callsPerSecond, ...base });
       return alone(fetchPages ? new PageSearch(web) : web);
     }
+    default:
+      return name satisfies never;
   }
 }
 

@@ -1,5 +1,4 @@
 // Stage rl: DAPO on rollouts of the model itself. Here agent, search and trainer meet; none knows the others.
-import type { SearchTool } from '@masksearch/search';
 import {
   dapo,
   dapoRecipe,
@@ -15,7 +14,7 @@ import { groupCollector } from './collect.ts';
 import { conversationConfig, openConversation } from './conversation.ts';
 import { modelInputs } from './model-source.ts';
 import { readTasks } from './read-tasks.ts';
-import { searchInputs, searchSettings, withSearch } from './search-source.ts';
+import { searchInputs, searchSettings, withSearch, type SearchSource } from './search-source.ts';
 import { trainCheckpoint } from './train-checkpoint.ts';
 
 export async function rlStage(run: RunContext, config: RunConfig): Promise<StageOutcome> {
@@ -37,9 +36,7 @@ export async function rlStage(run: RunContext, config: RunConfig): Promise<Stage
     },
     resumable: true,
     execute: (work) =>
-      withSearch({ run, config, side: 'train' }, ({ search }) =>
-        trainRl(run, config, work, search),
-      ),
+      withSearch({ run, config, side: 'train' }, (source) => trainRl(run, config, work, source)),
   });
 }
 
@@ -47,7 +44,7 @@ function trainRl(
   run: RunContext,
   config: RunConfig,
   work: StageWork,
-  search: SearchTool,
+  { search, setProgress }: SearchSource,
 ): Promise<StageResult> {
   const { rl } = config;
   const progress = work.progress('steps');
@@ -56,12 +53,21 @@ function trainRl(
     config,
     work,
     from: 'sft',
+    memory: {
+      batchTokens: rl.microBatchTokens,
+      sequences: rl.concurrency,
+      contextTokens: config.model.maxPositions,
+    },
     train: async ({ model, checkpoints, metrics }) => {
       const conversation = openConversation(run, config);
+      const collect = groupCollector({ model, conversation, config, search, seed: run.seed });
       const { stopped, ...counts } = await dapo({
         model,
         tasks: tasksToTrain(await readTasks(run, 'train'), rl),
-        collect: groupCollector({ model, conversation, config, search, seed: run.seed }),
+        collect: (requests, options) => {
+          setProgress(options.version / (rl.steps * rl.miniBatches));
+          return collect(requests, options);
+        },
         recipe: recipeOf(rl),
         curriculum: rl.curriculum,
         config: dapoConfigOf(rl, run.seed),

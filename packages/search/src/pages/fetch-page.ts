@@ -103,7 +103,7 @@ async function connect(url: URL, limits: Limits, signal: AbortSignal): Promise<I
   const options: RequestOptions = {
     signal,
     agent: false, // a connection of its own, so that every address is checked
-    lookup: checkedLookup(lookup as LookupFunction, allowAddresses),
+    lookup: checkedLookup(lookup, allowAddresses),
     headers: {
       accept: 'text/html, application/xhtml+xml, text/plain',
       'accept-encoding': 'gzip, deflate, br',
