@@ -118,6 +118,29 @@ LoraConfig read_lora(const Napi::Value& value) {
   return lora;
 }
 
+CudaOptions read_cuda(const Napi::Value& value) {
+  Napi::Object object = read_object(value, "cuda");
+  CudaOptions options;
+  options.plugin = object.Get("plugin").ToString().Utf8Value();
+  options.memory_bytes = read_optional(object, "memoryBytes", 0);
+  options.pass_tokens = int(read_optional(object, "passTokens", 0));
+  options.tune = read_flag(object, "tune");
+  options.cache_file = object.Get("cacheFile").ToString().Utf8Value();
+  return options;
+}
+
+MemoryUse read_memory_use(const Napi::Value& value, const LoraConfig& lora) {
+  Napi::Object object = read_object(value, "use");
+  MemoryUse use;
+  use.threads = read_size(object, "threads");
+  use.batch_tokens = read_size(object, "batchTokens");
+  use.longest_sequence = read_size(object, "longestSequence");
+  use.sequences = read_size(object, "sequences");
+  use.context_tokens = read_size(object, "contextTokens");
+  use.lora = lora;
+  return use;
+}
+
 AdapterUse read_adapter_use(const Napi::Value& value) {
   if (value.IsUndefined()) return AdapterUse::on;
   const std::string use = value.ToString().Utf8Value();

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "any_model.h"
+#include "cpu_memory_plan.h"
 #include "engine.h"
 
 namespace masksearch::addon {
@@ -32,7 +34,9 @@ struct LossArguments {
 DecoderConfig read_config(const Napi::Value& value);
 // Undefined: no adapter.
 LoraConfig read_lora(const Napi::Value& value);
+MemoryUse read_memory_use(const Napi::Value& value, const LoraConfig& lora);
 AdapterUse read_adapter_use(const Napi::Value& value);
+CudaOptions read_cuda(const Napi::Value& value);
 BatchArguments read_batch(const Napi::Value& value);
 LossArguments read_loss(const Napi::Value& value);
 AdamW read_adamw(const Napi::Value& value);

@@ -17,7 +17,12 @@ Generated cancelled_turn(int handle) {
 }  // namespace
 
 void ModelHost::open_sampler(SamplerId id, int max_sequences, int max_context_tokens) {
-  samplers_[id].sampler = std::make_unique<Sampler>(*model, max_sequences, max_context_tokens);
+  samplers_[id].sampler = model->open_sampler(max_sequences, max_context_tokens);
+}
+
+void ModelHost::refuse_sampler(SamplerId id, const std::string& problem) {
+  samplers_.erase(id);
+  refused_samplers_[id] = problem;
 }
 
 void ModelHost::close_sampler(SamplerId id) {
@@ -32,6 +37,7 @@ void ModelHost::close_sampler(SamplerId id) {
 
 void ModelHost::open_sequence(SequenceId id, SamplerId sampler_id,
                               const std::vector<int32_t>& tokens, uint32_t key0, uint32_t key1) {
+  if (refused_samplers_.count(sampler_id) > 0) refused_sequences_[id] = sampler_id;
   int handle = sampler(sampler_id).sampler->open(tokens.data(), int(tokens.size()), key0, key1);
   sequences_[id] = {sampler_id, handle};
 }
@@ -119,13 +125,22 @@ void ModelHost::end_as_cancelled(HostedSampler& hosted) {
 
 ModelHost::HostedSequence& ModelHost::sequence(SequenceId id) {
   auto found = sequences_.find(id);
-  if (found == sequences_.end()) throw std::logic_error("the sequence is closed or never opened");
+  if (found == sequences_.end()) {
+    auto refused = refused_sequences_.find(id);
+    if (refused != refused_sequences_.end()) sampler(refused->second);
+    throw std::logic_error("the sequence is closed or never opened");
+  }
   return found->second;
 }
 
 ModelHost::HostedSampler& ModelHost::sampler(SamplerId id) {
   auto found = samplers_.find(id);
-  if (found == samplers_.end()) throw std::logic_error("the sampler is closed or never opened");
+  if (found == samplers_.end()) {
+    auto refused = refused_samplers_.find(id);
+    throw std::runtime_error(refused == refused_samplers_.end()
+                                 ? "the sampler is closed or never opened"
+                                 : refused->second);
+  }
   return found->second;
 }
 

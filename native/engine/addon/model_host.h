@@ -8,6 +8,7 @@
 #include <memory>
 #include <unordered_map>
 
+#include "any_model.h"
 #include "engine.h"
 
 namespace masksearch::addon {
@@ -24,9 +25,11 @@ struct Turn {
 
 class ModelHost {
  public:
-  std::unique_ptr<Model> model;
+  std::unique_ptr<AnyModel> model;
 
   void open_sampler(SamplerId id, int max_sequences, int max_context_tokens);
+  // A sampler that could not be made: whoever uses it learns why.
+  void refuse_sampler(SamplerId id, const std::string& problem);
   // Turns of its sequences end as cancelled.
   void close_sampler(SamplerId id);
 
@@ -45,7 +48,7 @@ class ModelHost {
 
  private:
   struct HostedSampler {
-    std::unique_ptr<Sampler> sampler;
+    std::unique_ptr<AnySampler> sampler;
     // By the engine's handle of the sequence.
     std::unordered_map<int, std::shared_ptr<Turn>> turns;
   };
@@ -60,6 +63,8 @@ class ModelHost {
   void end_as_cancelled(HostedSampler& hosted);
 
   std::unordered_map<SamplerId, HostedSampler> samplers_;
+  std::unordered_map<SamplerId, std::string> refused_samplers_;
+  std::unordered_map<SequenceId, SamplerId> refused_sequences_;
   std::unordered_map<SequenceId, HostedSequence> sequences_;
   size_t turns_ = 0;
 };

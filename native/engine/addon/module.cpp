@@ -2,9 +2,11 @@
 #include <napi.h>
 
 #include <algorithm>
+#include <optional>
 #include <stdexcept>
 #include <thread>
 
+#include "any_model.h"
 #include "arguments.h"
 #include "engine_thread.h"
 
@@ -20,8 +22,6 @@ struct ModelHandle {
   std::unordered_map<SequenceId, std::shared_ptr<Turn>> turns;
   uint32_t next_id = 1;
 };
-
-enum class Arena { weights, trained_weights, gradients, first_moments, second_moments };
 
 // The parameters of a new model, read on the engine thread.
 struct Description {
@@ -49,6 +49,8 @@ Failure describe(const std::exception_ptr& error) {
     std::rethrow_exception(error);
   } catch (const std::invalid_argument& problem) {
     return {"input", problem.what()};
+  } catch (const Unavailable& problem) {
+    return {"unavailable", problem.what()};
   } catch (const std::bad_alloc&) {
     return {"native", "out of memory"};
   } catch (const std::exception& problem) {
@@ -176,22 +178,6 @@ Napi::Promise submit(Napi::Env env, EngineThread* engine, Order order, Work work
   return deferred.Promise();
 }
 
-float* arena_of(Model& model, Arena arena) {
-  switch (arena) {
-    case Arena::weights:
-      return model.weights();
-    case Arena::trained_weights:
-      return model.trained_weights();
-    case Arena::gradients:
-      return model.gradients();
-    case Arena::first_moments:
-      return model.first_moments();
-    case Arena::second_moments:
-      return model.second_moments();
-  }
-  throw std::invalid_argument("expected an arena of the model");
-}
-
 Arena read_arena(const Napi::Value& value) {
   std::string name = value.ToString().Utf8Value();
   if (name == "weights") return Arena::weights;
@@ -202,8 +188,8 @@ Arena read_arena(const Napi::Value& value) {
   throw Napi::TypeError::New(value.Env(), "native engine: expected the name of an arena.");
 }
 
-void check_range(const Model& model, Arena arena, int64_t offset, size_t count) {
-  size_t total = arena == Arena::weights ? model.parameter_count() : model.trained_count();
+void check_range(const AnyModel& model, Arena arena, int64_t offset, size_t count) {
+  size_t total = model.count(arena);
   if (offset < 0 || size_t(offset) > total || count > total - size_t(offset)) {
     throw std::invalid_argument("expected a range within the arena of " + std::to_string(total) +
                                 " floats");
@@ -216,12 +202,14 @@ Napi::Value create_model(const Napi::CallbackInfo& info) {
   DecoderConfig config = read_config(info[0]);
   int threads = int(read_integer(info[1], "threads"));
   LoraConfig lora = read_lora(info[2]);
+  std::optional<CudaOptions> cuda;
+  if (!info[3].IsUndefined()) cuda = read_cuda(info[3]);
   std::shared_ptr<EngineThread> engine = EngineThread::start(info.Env());
   EngineThread* thread = engine.get();
   // Keeps the handle until the promise settles; deleted on the JavaScript thread.
   auto* kept = new Napi::ObjectReference(Napi::Persistent(to_handle(info.Env(), engine)));
-  auto work = [config, threads, lora](ModelHost& host) {
-    host.model = std::make_unique<Model>(config, threads, lora);
+  auto work = [config, threads, lora, cuda](ModelHost& host) {
+    host.model = cuda ? make_cuda_model(config, *cuda) : make_cpu_model(config, threads, lora);
     return Description{host.model->parameters(), host.model->trained_parameters(),
                        host.model->device()};
   };
@@ -248,8 +236,9 @@ Napi::Value read_floats_of_arena(const Napi::CallbackInfo& info) {
   if (count < 0) throw Napi::TypeError::New(info.Env(), "native engine: expected count >= 0.");
   auto work = [arena, offset, count](ModelHost& host) {
     check_range(*host.model, arena, offset, size_t(count));
-    const float* start = arena_of(*host.model, arena) + offset;
-    return std::vector<float>(start, start + count);
+    std::vector<float> values(static_cast<size_t>(count));
+    host.model->read(arena, size_t(offset), values.size(), values.data());
+    return values;
   };
   return submit(info.Env(), handle.engine.get(), Order::between_tokens, work, to_array);
 }
@@ -261,7 +250,7 @@ Napi::Value write_floats_of_arena(const Napi::CallbackInfo& info) {
   auto values = std::make_shared<std::vector<float>>(read_floats(info[3], "values"));
   auto work = [arena, offset, values](ModelHost& host) {
     check_range(*host.model, arena, offset, values->size());
-    std::copy(values->begin(), values->end(), arena_of(*host.model, arena) + offset);
+    host.model->write(arena, size_t(offset), values->size(), values->data());
     return 0;
   };
   return submit(info.Env(), handle.engine.get(), Order::after_turns, work, to_undefined);
@@ -378,8 +367,8 @@ Napi::Value open_sampler(const Napi::CallbackInfo& info) {
   handle.engine->submit(Order::between_tokens, [=](ModelHost& host) {
     try {
       host.open_sampler(id, max_sequences, max_context);
-    } catch (const std::exception&) {
-      host.close_sampler(id);  // every use of it reports that it is not there
+    } catch (const std::exception& problem) {
+      host.refuse_sampler(id, problem.what());  // every use of it reports that
     }
   });
   return Napi::Number::New(info.Env(), id);
@@ -489,6 +478,46 @@ Napi::Value dispose(const Napi::CallbackInfo& info) {
   return deferred.Promise();
 }
 
+// Memory of the model as a table, for people; empty where the device has no plan.
+Napi::Value memory(const Napi::CallbackInfo& info) {
+  ModelHandle& handle = handle_of(info[0]);
+  auto work = [](ModelHost& host) { return host.model->memory(); };
+  auto convert = [](Napi::Env env, const std::string& text) {
+    return Napi::String::New(env, text);
+  };
+  return submit(info.Env(), handle.engine.get(), Order::between_tokens, work, convert);
+}
+
+// Takes a while on a cold driver, and runs on the calling thread: for the doctor.
+Napi::Value probe_gpu(const Napi::CallbackInfo& info) {
+  try {
+    return Napi::String::New(info.Env(), probe_cuda(info[0].ToString().Utf8Value()));
+  } catch (const std::exception&) {
+    Napi::Error error(info.Env(), to_error(info.Env(), describe(std::current_exception())));
+    throw error;
+  }
+}
+
+// Arithmetic only, on the calling thread.
+Napi::Value plan_cpu_memory(const Napi::CallbackInfo& info) {
+  MemoryPlan plan;
+  try {
+    plan = plan_memory(read_config(info[0]), read_memory_use(info[1], read_lora(info[2])));
+  } catch (const std::invalid_argument& problem) {
+    throw Napi::Error(info.Env(), to_error(info.Env(), {"input", problem.what()}));
+  }
+  const std::pair<const char*, size_t> parts[] = {
+      {"weights", plan.weights},         {"gradients", plan.gradients},
+      {"moments", plan.moments},         {"packed", plan.packed},
+      {"activations", plan.activations}, {"lossHead", plan.loss_head},
+      {"keyValues", plan.key_values},    {"scratch", plan.scratch},
+      {"total", plan.total()},
+  };
+  Napi::Object object = Napi::Object::New(info.Env());
+  for (auto& [name, bytes] : parts) object.Set(name, double(bytes));
+  return object;
+}
+
 Napi::Value hardware(const Napi::CallbackInfo& info) {
   Napi::Object object = Napi::Object::New(info.Env());
   object.Set("cores", double(std::thread::hardware_concurrency()));
@@ -513,6 +542,9 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
       {"closeSequence", close_sequence},
       {"dispose", dispose},
       {"hardware", hardware},
+      {"planMemory", plan_cpu_memory},
+      {"memory", memory},
+      {"probeCuda", probe_gpu},
   };
   for (auto& [name, function] : functions) {
     exports.Set(name, Napi::Function::New(env, function, name));

@@ -114,12 +114,49 @@ export interface NativeTurn {
   readonly reason: 'stop' | 'length' | 'context-full' | 'cancelled';
 }
 
+/** Where and how a model runs on a GPU. */
+export interface NativeCuda {
+  /** Path of the plug-in; see `cudaPluginPath`. */
+  readonly plugin: string;
+  /** Device memory to take; default 85 % of what is free. */
+  readonly memoryBytes?: number;
+  /** Tokens that go through the layers together; default 16384. */
+  readonly passTokens?: number;
+  /** Try cuBLASLt's algorithms for every shape and keep the fastest. */
+  readonly tune: boolean;
+  /** Remembers the choices; empty = nowhere. */
+  readonly cacheFile: string;
+}
+
+/** What a model on the CPU will be used for; 0 leaves a use out. */
+export interface NativeMemoryUse {
+  readonly threads: number;
+  readonly batchTokens: number;
+  readonly longestSequence: number;
+  readonly sequences: number;
+  readonly contextTokens: number;
+}
+
+/** Bytes; see native/engine/include/cpu_memory_plan.h. */
+export interface NativeMemoryPlan {
+  readonly weights: number;
+  readonly gradients: number;
+  readonly moments: number;
+  readonly packed: number;
+  readonly activations: number;
+  readonly lossHead: number;
+  readonly keyValues: number;
+  readonly scratch: number;
+  readonly total: number;
+}
+
 export interface Binding {
   /** Starts a thread and makes a model on it; weights are zero. */
   createModel(
     config: NativeConfig,
     threads: number,
     lora?: NativeLora,
+    cuda?: NativeCuda,
   ): Promise<{
     model: ModelHandle;
     device: string;
@@ -157,6 +194,12 @@ export interface Binding {
   /** Turns end as cancelled; resolves when the thread has ended and the memory is free. */
   dispose(model: ModelHandle): Promise<void>;
   hardware(): { cores: number };
+  /** What a model on the CPU is going to hold. */
+  planMemory(config: NativeConfig, use: NativeMemoryUse, lora?: NativeLora): NativeMemoryPlan;
+  /** What memory is used for, as a table for people; empty on the CPU. */
+  memory(model: ModelHandle): Promise<string>;
+  /** Name of the GPU that the plug-in at this path finds; throws where there is none. */
+  probeCuda(plugin: string): string;
 }
 
 /** The names of `Binding`, for `scripts/check-binding.ts`; the type makes the list complete. */
@@ -177,4 +220,7 @@ export const bindingNames: Readonly<Record<keyof Binding, true>> = {
   closeSequence: true,
   dispose: true,
   hardware: true,
+  planMemory: true,
+  memory: true,
+  probeCuda: true,
 };

@@ -1,3 +1,3 @@
 export type * from './binding.ts';
-export { loadBinding } from './load-binding.ts';
+export { cudaPluginPath, loadBinding } from './load-binding.ts';
 export { callNative, callNativeSync } from './native-errors.ts';

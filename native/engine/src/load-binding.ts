@@ -10,6 +10,15 @@ const BUILD_COMMAND = 'pnpm --filter @masksearch/native-engine run build:native'
 // The same place from src/ and from dist/.
 const ADDON_PATH = fileURLToPath(new URL('../build/Release/engine.node', import.meta.url));
 
+const CUDA_PLUGIN_PATH = fileURLToPath(
+  new URL('../build/cuda/device/libmasksearch_cuda.so', import.meta.url),
+);
+
+/** Where `build:cuda` puts the CUDA plug-in, or `MASKSEARCH_CUDA_PLUGIN` where that is set. */
+export function cudaPluginPath(): string {
+  return process.env['MASKSEARCH_CUDA_PLUGIN'] ?? CUDA_PLUGIN_PATH;
+}
+
 let loaded: Binding | undefined;
 
 /**

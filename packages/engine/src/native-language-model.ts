@@ -1,5 +1,6 @@
 // LanguageModel on the native engine: training and sampling over one copy of the weights.
-import { availableParallelism } from 'node:os';
+import { availableParallelism, homedir } from 'node:os';
+import { join } from 'node:path';
 import { InputError, MaskSearchError, ShapeError } from '@masksearch/core';
 import {
   adapterMerger,
@@ -39,11 +40,13 @@ import {
 } from '@masksearch/model';
 import {
   callNative,
+  cudaPluginPath,
   loadBinding,
   type Arena,
   type ArenaParameter,
   type Binding,
   type ModelHandle,
+  type NativeCuda,
   type NativeLoss,
 } from '@masksearch/native-engine';
 import { NativeSampler } from './native-sampler.ts';
@@ -56,13 +59,30 @@ export interface NativeModelOptions {
   readonly seed?: number;
   /** Threads of the engine; results do not depend on it. Default: the cores available. */
   readonly threads?: number;
-  /** A low-rank adapter: the weights are frozen, and the adapter alone is trained. */
+  /** A low-rank adapter: the weights are frozen, and the adapter alone is trained. CPU only for now. */
   readonly adapter?: AdapterStart;
+  /** Where it runs; nothing falls back to another device. Default: `cpu`. */
+  readonly device?: 'cpu' | 'cuda';
+  /** Only with device `cuda`. */
+  readonly cuda?: CudaOptions;
+}
+
+/** How a model uses its GPU; see docs/engine.md. */
+export interface CudaOptions {
+  /** Device memory to take for everything, in bytes. Default: 85 % of what is free. */
+  readonly memoryBytes?: number;
+  /** Tokens that go through the layers together in training, at least one sequence. Default: 16384. */
+  readonly passTokens?: number;
+  /** Try cuBLASLt's algorithms for every new shape and keep the fastest. Default: true. */
+  readonly tune?: boolean;
+  /** File that remembers those choices. Default: `masksearch/products.txt` in the user's cache folder. */
+  readonly cacheFile?: string;
 }
 
 /**
  * A decoder on the native engine, with a thread of its own. Dispose of it when done.
- * @throws {UnavailableError} The addon is not built; the message names the command that builds it.
+ * @throws {UnavailableError} The addon is not built, or device `cuda` lacks its plug-in, cuBLASLt or a GPU;
+ *   the message names the fix.
  * @throws {ConfigError} The config describes no decoder.
  * @throws {InputError} The weights or the adapter's do not fit the config, or `threads` is not in 1..1024.
  */
@@ -83,13 +103,42 @@ export async function createNativeModel(options: NativeModelOptions): Promise<Na
       ? undefined
       : checkedAdapter(config, options.adapter, 'createNativeModel: adapter');
   const lora = adapter && { ...adapter.config, seed: adapter.seed };
+  const cuda = nativeCuda(options);
   const created = await callNative('createNativeModel', () =>
-    binding.createModel(config, threads, lora),
+    binding.createModel(config, threads, lora, cuda),
   );
   const model = new NativeLanguageModel(config, binding, { ...created, lora: adapter?.config });
   await model.loadWeights(weights);
   if (adapter !== undefined) await model.writeAdapter(adapter.weights);
   return model;
+}
+
+function nativeCuda(options: NativeModelOptions): NativeCuda | undefined {
+  const { device = 'cpu', cuda = {}, adapter } = options;
+  if (device === 'cpu') {
+    if (options.cuda === undefined) return undefined;
+    throw new InputError("createNativeModel: expected cuda only with device 'cuda', received it.");
+  }
+  if (adapter !== undefined) {
+    throw new InputError(
+      "createNativeModel: expected no adapter on device 'cuda', received one; train adapters on device 'cpu'.",
+    );
+  }
+  for (const name of ['memoryBytes', 'passTokens'] as const) {
+    const value = cuda[name];
+    if (value !== undefined && (!Number.isSafeInteger(value) || value < 1)) {
+      throw new InputError(
+        `createNativeModel: expected cuda.${name} to be a positive integer, received ${value}.`,
+      );
+    }
+  }
+  const { tune = true, cacheFile = defaultCacheFile(), ...sizes } = cuda;
+  return { ...sizes, tune, cacheFile, plugin: cudaPluginPath() };
+}
+
+function defaultCacheFile(): string {
+  const caches = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache');
+  return join(caches, 'masksearch', 'products.txt');
 }
 
 /** Made by `createNativeModel`. `step` and `restore` wait for the turns that samplers are working on. */
@@ -278,6 +327,12 @@ export class NativeLanguageModel implements LanguageModel {
     const written = this.#write('trainedWeights', weights);
     await callNative('adapter', () => this.#binding.setVersion(this.#handle, this.#version));
     await written;
+  }
+
+  /** What memory is used for, as a table for people; empty on the CPU. */
+  memory(): Promise<string> {
+    this.#checkLive('memory');
+    return callNative('memory', () => this.#binding.memory(this.#handle));
   }
 
   /** Ends turns as cancelled, waits for other pending calls and frees all memory. */

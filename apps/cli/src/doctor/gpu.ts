@@ -1,10 +1,13 @@
-// Checks of the GPU side: driver, driver library, CUDA compiler, cuBLAS. All optional: the engine runs on the CPU.
+// Checks of the GPU side: driver, plug-in, driver library, CUDA compiler, cuBLAS. All optional: the engine runs on the CPU.
+import { existsSync } from 'node:fs';
+import { cudaPluginPath, loadBinding } from '@masksearch/native-engine';
 import { checkTool, firstLineOf, type Check } from './check.ts';
 import { checkLibrary } from './library.ts';
 
 export function checkGpu(): Check[] {
   return [
     checkDevice(),
+    checkPlugin(),
     checkLibrary(
       'CUDA driver library',
       /^libcuda\.so/,
@@ -22,6 +25,35 @@ export function checkGpu(): Check[] {
       'none needed: everything runs on the CPU; the CUDA toolkit 12 or 13 brings it',
     ),
   ];
+}
+
+// What device 'cuda' would find: the plug-in, and with it the driver and a GPU.
+function checkPlugin(): Check {
+  const name = 'CUDA plug-in';
+  const path = cudaPluginPath();
+  const missing = (detail: string, fix: string): Check => ({
+    name,
+    required: false,
+    state: 'missing',
+    detail,
+    fix,
+  });
+  if (!existsSync(path)) {
+    return missing(
+      'not built',
+      'none needed: everything runs on the CPU; `pnpm --filter @masksearch/native-engine run build:cuda` builds it where nvcc is',
+    );
+  }
+  try {
+    const gpu = loadBinding().probeCuda(path);
+    return { name, required: false, state: 'ok', detail: `loads and finds ${gpu}` };
+  } catch (error) {
+    const [found = '', fix = ''] = (error instanceof Error ? error.message : String(error)).split(
+      '; ',
+      2,
+    );
+    return missing(found, fix);
+  }
 }
 
 function checkDevice(): Check {

@@ -64,7 +64,7 @@ class Bench {
     DeviceOptions device;
     device.pass_tokens = o_.rows;
     device.gemm.cache_file = o_.cache;
-    if (o_.model == "tiny") device.memory_bytes = size_t(64) << 20;
+    if (o_.model == "tiny") device.memory_bytes = size_t(256) << 20;
     model_ = std::make_unique<DeviceModel>(o_.config, device);
     std::printf("# %s, %d multiprocessors, model %s\n", model_->state.device.name.c_str(),
                 model_->state.device.multiprocessors, o_.model.c_str());

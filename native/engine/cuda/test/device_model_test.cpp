@@ -1,6 +1,7 @@
 // The whole decoder on the device against the CPU's float32 engine: losses, every gradient, steps,
 // and a sampler whose log-probabilities the trainer finds again. The device stores bfloat16, so a
 // bound is a small multiple of kBf16 of the size of what is compared.
+#include <algorithm>
 #include <cmath>
 #include <memory>
 
@@ -194,15 +195,31 @@ TEST("device model: what is computed again, and how a batch is cut, changes noth
   const Run expected = run_device(roomy, cross_entropy());
   const std::string all_kept = roomy.device->memory_report();
   CHECK(all_kept.find("everything 2") != std::string::npos);
-  // Just above the state: whole layers again.
-  const size_t tight = roomy.device->state.plan.end + (size_t(560) << 10);
-  Pair small = make_pair(m, small_options(tight));
-  const Run again = run_device(small, cross_entropy());
-  CHECK(small.device->memory_report().find("everything 2") == std::string::npos);
-  CHECK_SAME_BITS("log-probs", again.log_probs.data(), expected.log_probs.data(),
-                  expected.log_probs.size());
-  CHECK_SAME_BITS("gradients", again.gradients.data(), expected.gradients.data(),
-                  expected.gradients.size());
+  const cuda::PassSize size = {int(roomy.tokens.size()), 2,
+                               int(std::count(roomy.mask.begin(), roomy.mask.end(), 1)), true};
+  const auto plan_in = [&](size_t bytes) {
+    return cuda::plan_training(m.config, size, roomy.device->state.free_begin(), bytes, 0);
+  };
+  size_t smallest = plan_in(kSlab / 2).bytes;
+  const size_t one_less = plan_in(smallest - 1).bytes;
+  CHECK(plan_in(one_less).kept_everything < m.config.layers);
+  for (bool fits = true; fits;) {
+    try {
+      smallest = plan_in(smallest - 1).bytes;
+    } catch (const cuda::MemoryError&) {
+      fits = false;
+    }
+  }
+  CHECK(plan_in(smallest).kept_input == m.config.layers);
+  for (const size_t bytes : {one_less, smallest}) {
+    Pair small = make_pair(m, small_options(roomy.device->state.plan.end + bytes));
+    const Run again = run_device(small, cross_entropy());
+    CHECK(small.device->memory_report().find("everything 2") == std::string::npos);
+    CHECK_SAME_BITS("log-probs", again.log_probs.data(), expected.log_probs.data(),
+                    expected.log_probs.size());
+    CHECK_SAME_BITS("gradients", again.gradients.data(), expected.gradients.data(),
+                    expected.gradients.size());
+  }
 
   cuda::DeviceOptions cut = small_options();
   cut.pass_tokens = 1;  // every sequence alone
