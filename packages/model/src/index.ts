@@ -2,6 +2,8 @@ export * from './check-arguments.ts';
 export * from './decoder-config.ts';
 export * from './draw-token.ts';
 export { type StoredDtype } from './float16.ts';
+export * from './gguf/export-gguf.ts';
+export { ggufDtypes, type GgufDtype } from './gguf/quantize.ts';
 export * from './hugging-face-config.ts';
 export * from './initialize-induction.ts';
 export * from './initialize-weights.ts';

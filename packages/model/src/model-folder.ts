@@ -57,7 +57,7 @@ export interface OpenModelFolder {
   readonly weights: WeightSource;
   /** Content of tokenizer.json when there is one. */
   readonly tokenizerJson?: string;
-  close(): void;
+  readonly close: () => void;
 }
 
 /** What is saved of a model. With `weightPieces` its weights are never in memory twice. */

@@ -4,6 +4,7 @@ import { Command } from 'commander';
 import { STAGES } from '../stages/registry.ts';
 import { baseCommand } from './base-command.ts';
 import { doctorCommand } from './doctor-command.ts';
+import { exportGgufCommand } from './export-gguf-command.ts';
 import { retrieveServerCommand } from './retrieve-server-command.ts';
 import { quickstartCommand, runCommand } from './run-command.ts';
 import { serveCommand } from './serve-command.ts';
@@ -30,6 +31,7 @@ Examples:
   for (const stage of STAGES) program.addCommand(stageCommand(stage, signal));
   program.addCommand(synthesizeCommand(signal));
   program.addCommand(workerCommand(signal));
+  program.addCommand(exportGgufCommand());
   program.addCommand(baseCommand(signal));
   program.addCommand(serveCommand(signal));
   program.addCommand(retrieveServerCommand(signal));
