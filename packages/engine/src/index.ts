@@ -1,1 +1,2 @@
+export * from './memory-plan.ts';
 export * from './native-language-model.ts';

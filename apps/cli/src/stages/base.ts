@@ -44,6 +44,7 @@ function trainBase(run: RunContext, config: RunConfig, work: StageWork): Promise
     config,
     work,
     from: 'base',
+    memory: { batchTokens: base.batchTokens },
     dtype: 'BF16',
     train: async ({ model, tokenizer, checkpoints, metrics }) => {
       const { passageWords } = config.corpus;

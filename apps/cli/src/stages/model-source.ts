@@ -1,7 +1,9 @@
 // Where a model comes from: random weights, a folder to start from, or an earlier stage; and what runs it.
 import { existsSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { ConfigError } from '@masksearch/core';
+import type { MemoryUse } from '@masksearch/engine';
 import {
   createTfjsModel,
   initializeInduction,
@@ -20,6 +22,12 @@ import { stageFile, stageFolder, stageOutputs, type RunContext } from '../run/ru
 export type CheckpointName = 'base' | 'sft' | 'rl';
 
 type Run = Pick<RunContext, 'folder' | 'seed'>;
+
+/** What a model will be used for, and who is told the bytes that it is going to hold. */
+export interface PlannedUse {
+  readonly use: MemoryUse;
+  readonly say: (line: string) => unknown;
+}
 
 /** The tokenizer of the model folder that the run starts from, else the one that its corpus trained. */
 export function readTokenizer(
@@ -46,6 +54,7 @@ export async function openModel(
   run: Run,
   config: RunConfig,
   name: CheckpointName,
+  planned?: PlannedUse,
 ): Promise<LanguageModel> {
   const folder = weightsFolder(run, config, name);
   const tokenizer = readTokenizer(run, config);
@@ -55,7 +64,7 @@ export async function openModel(
     const start = isPlain
       ? { seed: run.seed }
       : { weights: initializeInduction(decoder, run.seed) };
-    return createModel(config, { config: decoder, ...start });
+    return createModel(config, { config: decoder, ...start }, planned);
   }
   const { config: decoder, weights, close } = openModelFolder(folder);
   try {
@@ -64,7 +73,7 @@ export async function openModel(
         `${folder}: expected at least ${tokenizer.vocabularySize} token embeddings for this run's tokenizer, received ${decoder.vocabularySize}.`,
       );
     }
-    return await createModel(config, { config: decoder, weights });
+    return await createModel(config, { config: decoder, weights }, planned);
   } finally {
     close();
   }
@@ -76,16 +85,22 @@ interface Start {
   readonly seed?: number;
 }
 
-async function createModel({ model }: RunConfig, start: Start): Promise<LanguageModel> {
+async function createModel(
+  { model }: RunConfig,
+  start: Start,
+  planned?: PlannedUse,
+): Promise<LanguageModel> {
   if (model.backend !== 'native') {
     const name = model.backend === 'tfjs' ? 'tfjs-cpu' : model.backend;
     return createTfjsModel({ ...start, backend: await loadTfjsBackend(name) });
   }
-  const { createNativeModel } = await import('@masksearch/engine');
-  return createNativeModel({
-    ...start,
-    ...(model.threads === 0 ? {} : { threads: model.threads }),
-  });
+  const { createNativeModel, formatMemoryPlan, planMemory } = await import('@masksearch/engine');
+  const threads = model.threads === 0 ? availableParallelism() : model.threads;
+  if (planned !== undefined) {
+    const plan = planMemory(start.config, { ...planned.use, threads });
+    planned.say(`memory of the model\n${formatMemoryPlan(plan)}`);
+  }
+  return createNativeModel({ ...start, threads });
 }
 
 /** Sizes from the configuration, vocabulary from the tokenizer. */

@@ -2,6 +2,7 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { CancelledError } from '@masksearch/core';
+import type { MemoryUse } from '@masksearch/engine';
 import { saveModelFolder, type LanguageModel, type SaveModelOptions } from '@masksearch/model';
 import type { Tokenizer } from '@masksearch/tokenizer';
 import { pruneCheckpoints } from '@masksearch/train';
@@ -25,6 +26,8 @@ export interface CheckpointJob {
   readonly work: StageWork;
   /** The weights to start from. */
   readonly from: CheckpointName;
+  /** The largest batch and the sampler that memory is planned for. */
+  readonly memory: MemoryUse;
   /** How the weights are stored; default F32, which loads back bit for bit. */
   readonly dtype?: SaveModelOptions['dtype'];
   readonly train: (training: Training) => Promise<{
@@ -36,9 +39,9 @@ export interface CheckpointJob {
 
 /** Trains and leaves `model/` in the stage's folder. @throws {CancelledError} stopped; the checkpoints stay. */
 export async function trainCheckpoint(job: CheckpointJob): Promise<StageResult> {
-  const { run, config, work, from, dtype } = job;
+  const { run, config, work, from, memory, dtype } = job;
   const tokenizer = readTokenizer(run, config);
-  const model = await openModel(run, config, from);
+  const model = await openModel(run, config, from, { use: memory, say: run.say });
   const source = weightsFolder(run, config, from);
   const checkpoints = join(work.folder, 'checkpoints');
   const metrics = join(work.folder, 'metrics.jsonl');

@@ -1,0 +1,69 @@
+// How many bytes a model on the CPU is going to hold, known before it is made; a GPU's plan is `memory()` of its model.
+import { InputError } from '@masksearch/core';
+import { checkDecoderConfig, type DecoderConfig } from '@masksearch/model';
+import { loadBinding, type NativeMemoryPlan } from '@masksearch/native-engine';
+
+/** What the model will be used for. What is left out takes no memory. */
+export interface MemoryUse {
+  /** Threads of the engine. Default: 1. */
+  readonly threads?: number;
+  /** Tokens of the largest batch that is accumulated. */
+  readonly batchTokens?: number;
+  /** Tokens of the longest sequence in it. Default: `batchTokens`. */
+  readonly longestSequence?: number;
+  /** Sequences that one sampler keeps. */
+  readonly sequences?: number;
+  /** Tokens of each of them at most. */
+  readonly contextTokens?: number;
+}
+
+/** Bytes by what holds them. */
+export type MemoryPlan = NativeMemoryPlan;
+
+const LABELS: Readonly<Record<keyof MemoryPlan, string>> = {
+  weights: 'weights',
+  gradients: 'gradients',
+  moments: "AdamW's moments",
+  packed: 'matrices in the kernels’ order',
+  activations: 'activations of a pass',
+  lossHead: 'logits of a chunk',
+  keyValues: "the sampler's keys and values",
+  scratch: 'scratch',
+  total: 'total',
+};
+
+/**
+ * The bytes that buffers of a model will hold at most; tested to be within a percent of what they do hold.
+ * @throws {ConfigError} The config describes no decoder.
+ * @throws {InputError} A number is no integer >= 0, or `threads` is not in 1..1024.
+ * @throws {UnavailableError} The addon is not built.
+ */
+export function planMemory(config: DecoderConfig, use: MemoryUse): MemoryPlan {
+  checkDecoderConfig(config, 'planMemory');
+  const given = {
+    threads: use.threads ?? 1,
+    batchTokens: use.batchTokens ?? 0,
+    longestSequence: use.longestSequence ?? 0,
+    sequences: use.sequences ?? 0,
+    contextTokens: use.contextTokens ?? 0,
+  };
+  for (const [name, value] of Object.entries(given)) {
+    if (!Number.isInteger(value) || value < 0 || value > 0x7fffffff) {
+      throw new InputError(
+        `planMemory: expected ${name} to be an integer >= 0, received ${value}.`,
+      );
+    }
+  }
+  if (given.threads < 1 || given.threads > 1024) {
+    throw new InputError(`planMemory: expected threads in 1..1024, received ${given.threads}.`);
+  }
+  return loadBinding().planMemory(config, given);
+}
+
+/** The plan as lines for people, in MiB, without what is 0. */
+export function formatMemoryPlan(plan: MemoryPlan): string {
+  return (Object.keys(LABELS) as (keyof MemoryPlan)[])
+    .filter((part) => plan[part] > 0)
+    .map((part) => `${(plan[part] / 2 ** 20).toFixed(1).padStart(10)} MiB  ${LABELS[part]}`)
+    .join('\n');
+}
