@@ -110,6 +110,9 @@ export const tasksSchema = section(
 
 export const trajectoriesSchema = section(
   {
+    share: setting(z.number().gt(0).max(1), {
+      about: 'share of the training tasks of each group that the teacher plays, the first ones',
+    }).default(1),
     teacher: setting(z.enum(['oracle', 'models']), {
       about: 'who makes them: the oracle, or the language models of the synthesis section',
     }).default('oracle'),

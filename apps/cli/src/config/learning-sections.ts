@@ -1,6 +1,6 @@
 // Configuration of how the model acts and learns: model, episode, sft, rollouts, reward, rl, evaluation.
 import type { ToolCalls } from '@masksearch/agent';
-import type { TfjsBackend } from '@masksearch/model';
+import type { LoraTarget, TfjsBackend } from '@masksearch/model';
 import { z } from 'zod';
 import { section, setting } from './setting.ts';
 
@@ -20,6 +20,36 @@ const TFJS_BACKENDS = [
   'tfjs-node',
   'tfjs-node-gpu',
 ] as const satisfies readonly TfjsBackend[];
+
+const LORA_TARGETS = [
+  'q_proj',
+  'k_proj',
+  'v_proj',
+  'o_proj',
+  'gate_proj',
+  'up_proj',
+  'down_proj',
+] as const satisfies readonly LoraTarget[];
+
+const loraSchema = section(
+  {
+    rank: setting(z.int().min(0).max(4096), {
+      about: 'of the adapter that is trained on frozen weights; 0 trains all weights',
+    }).default(0),
+    alpha: setting(z.number().positive(), {
+      about: 'the adapter counts alpha / rank',
+      source: 'twice a rank of 8, as is usual',
+    }).default(16),
+    dropout: setting(z.number().min(0).lt(1), {
+      about: "of the adapter's input; rl takes none",
+    }).default(0),
+    targets: setting(z.array(z.enum(LORA_TARGETS)).min(1), {
+      about: `which projections are adapted: ${LORA_TARGETS.join(', ')}`,
+    }).default([...LORA_TARGETS]),
+  },
+  "a low-rank adapter in place of full training; adapter/ in the stage's folder is PEFT's, model/ has it merged in",
+).prefault({});
+export type LoraSettings = z.infer<typeof loraSchema>;
 
 export const modelSchema = section(
   {
@@ -126,6 +156,7 @@ export const sftSchema = section(
     warmUpSteps: setting(z.int().min(0), { about: 'linear warm-up', unit: 'steps' }).default(20),
     weightDecay: setting(z.number().min(0), { about: 'decoupled, on matrices only' }).default(0.1),
     maxGradientNorm: setting(z.number().positive(), { about: 'clips the global norm' }).default(1),
+    lora: loraSchema,
     checkpointEvery: setting(z.int().min(1), {
       about: 'a checkpoint every so many steps; a killed run continues from the last',
       unit: 'steps',
@@ -187,6 +218,10 @@ export const rlSchema = section(
       about:
         'list of {name, groups, steps}; the last goes on; empty = all training tasks in one pool',
     }).default([]),
+    unseenTasks: setting(z.boolean(), {
+      about:
+        'train only on tasks that the teacher did not play (trajectories.share), so that what was learned by heart earns nothing',
+    }).default(false),
     groupsPerStep: setting(z.int().min(1), {
       about: 'N, task groups that survive the filter in one step',
       unit: 'tasks',
@@ -215,6 +250,11 @@ export const rlSchema = section(
       source: 'arXiv:1912.09729',
     }).default(null),
     entropyCoefficient: setting(z.number().min(0), { about: 'entropy bonus; 0 = off' }).default(0),
+    lora: loraSchema,
+    klCoefficient: setting(z.number().min(0), {
+      about: 'penalty for leaving the model with its adapter off; needs lora; 0 = off',
+      source: 'DAPO has none; 0.001 to 0.04 elsewhere',
+    }).default(0),
     truncatedImportance: setting(z.number().min(1).nullable(), {
       about: 'cap of the truncated importance weights; null = off',
     }).default(null),

@@ -1,4 +1,5 @@
 // Stage rl: DAPO on rollouts of the model itself. Here agent, search and trainer meet; none knows the others.
+import { ConfigError, type Task } from '@masksearch/core';
 import {
   dapo,
   dapoRecipe,
@@ -15,6 +16,7 @@ import { conversationConfig, openConversation } from './conversation.ts';
 import { modelInputs } from './model-source.ts';
 import { readTasks } from './read-tasks.ts';
 import { searchInputs, searchSettings, withSearch, type SearchSource } from './search-source.ts';
+import { divideTasks } from './teacher-share.ts';
 import { trainCheckpoint } from './train-checkpoint.ts';
 
 export async function rlStage(run: RunContext, config: RunConfig): Promise<StageOutcome> {
@@ -23,6 +25,7 @@ export async function rlStage(run: RunContext, config: RunConfig): Promise<Stage
     name: 'rl',
     config: {
       rl,
+      ...(rl.unseenTasks ? { share: config.trajectories.share } : {}),
       episode: config.episode,
       reward: config.reward,
       backend: config.model.backend,
@@ -53,6 +56,7 @@ function trainRl(
     config,
     work,
     from: 'sft',
+    lora: config.rl.lora,
     memory: {
       batchTokens: rl.microBatchTokens,
       sequences: rl.concurrency,
@@ -63,7 +67,7 @@ function trainRl(
       const collect = groupCollector({ model, conversation, config, search, seed: run.seed });
       const { stopped, ...counts } = await dapo({
         model,
-        tasks: tasksToTrain(await readTasks(run, 'train'), rl),
+        tasks: tasksToTrain(await readTasks(run, 'train'), config),
         collect: (requests, options) => {
           setProgress(options.version / (rl.steps * rl.miniBatches));
           return collect(requests, options);
@@ -85,14 +89,19 @@ function trainRl(
 
 type RlConfig = RunConfig['rl'];
 
-/** Tasks of the groups that the curriculum names; all tasks without one. */
-function tasksToTrain<T extends { readonly group: string }>(
-  tasks: readonly T[],
-  { curriculum }: RlConfig,
-): readonly T[] {
-  if (curriculum.length === 0) return tasks;
+/** Tasks of the groups that the curriculum names, all without one; unseen ones only, if so configured. */
+function tasksToTrain(
+  tasks: readonly Task[],
+  { rl: { curriculum, unseenTasks }, trajectories: { share } }: RunConfig,
+): readonly Task[] {
   const groups = new Set(curriculum.flatMap((phase) => phase.groups));
-  return tasks.filter(({ group }) => groups.has(group));
+  const chosen = tasks.filter(({ group }) => groups.size === 0 || groups.has(group));
+  if (!unseenTasks) return chosen;
+  const { unseen } = divideTasks(chosen, share);
+  if (unseen.length > 0) return unseen;
+  throw new ConfigError(
+    `rl.unseenTasks: expected tasks that the teacher did not play, found none; set trajectories.share below 1 (it is ${share}).`,
+  );
 }
 
 function recipeOf({ recipe, clipLow, clipHigh, dualClip, ...rl }: RlConfig): Recipe {
@@ -116,7 +125,7 @@ function recipeOf({ recipe, clipLow, clipHigh, dualClip, ...rl }: RlConfig): Rec
 
 function dapoConfigOf(rl: RlConfig, seed: number) {
   const { steps, samplesPerTask, groupsPerStep, miniBatches, microBatchTokens } = rl;
-  const { maximumLagSteps, overlongFiltering, truncatedImportance } = rl;
+  const { maximumLagSteps, overlongFiltering, truncatedImportance, klCoefficient } = rl;
   return {
     seed,
     steps,
@@ -126,6 +135,7 @@ function dapoConfigOf(rl: RlConfig, seed: number) {
     microBatchTokens,
     maximumLagSteps,
     overlongFiltering,
+    klCoefficient,
     ...(truncatedImportance === null ? {} : { truncatedImportance }),
   };
 }

@@ -8,6 +8,7 @@ import { stageOutputs, type RunContext } from '../run/run-folder.ts';
 import { runStage, type StageOutcome, type StageResult, type StageWork } from '../run/run-stage.ts';
 import { conversationConfig, conversationInputs, openConversation } from './conversation.ts';
 import { searchInputs, searchSettings, withSearch } from './search-source.ts';
+import { divideTasks } from './teacher-share.ts';
 import { withoutClock } from './without-clock.ts';
 import { readTasks } from './read-tasks.ts';
 
@@ -24,6 +25,7 @@ export async function trajectoriesStage(run: RunContext, config: RunConfig): Pro
     // Concurrency changes no result.
     config: {
       episode: config.episode,
+      share: config.trajectories.share,
       ...conversationConfig(config),
       ...searchSettings(config),
     },
@@ -46,7 +48,8 @@ async function teachTasks(
   work: StageWork,
   search: SearchTool,
 ): Promise<StageResult> {
-  const tasks = await readTasks(run, 'train');
+  const { share } = config.trajectories;
+  const { played: tasks } = divideTasks(await readTasks(run, 'train'), share);
   const environment = {
     ...openConversation(run, config),
     search,
