@@ -9,6 +9,7 @@ import {
   initializeInduction,
   loadTfjsBackend,
   openModelFolder,
+  type AdapterStart,
   type DecoderConfig,
   type LanguageModel,
   type ModelWeights,
@@ -55,7 +56,9 @@ export async function openModel(
   config: RunConfig,
   name: CheckpointName,
   planned?: PlannedUse,
+  adapter?: AdapterStart,
 ): Promise<LanguageModel> {
+  const trained = adapter === undefined ? {} : { adapter };
   const folder = weightsFolder(run, config, name);
   const tokenizer = readTokenizer(run, config);
   if (folder === null) {
@@ -64,7 +67,7 @@ export async function openModel(
     const start = isPlain
       ? { seed: run.seed }
       : { weights: initializeInduction(decoder, run.seed) };
-    return createModel(config, { config: decoder, ...start }, planned);
+    return createModel(config, { config: decoder, ...start, ...trained }, planned);
   }
   const { config: decoder, weights, close } = openModelFolder(folder);
   try {
@@ -73,7 +76,7 @@ export async function openModel(
         `${folder}: expected at least ${tokenizer.vocabularySize} token embeddings for this run's tokenizer, received ${decoder.vocabularySize}.`,
       );
     }
-    return await createModel(config, { config: decoder, weights }, planned);
+    return await createModel(config, { config: decoder, weights, ...trained }, planned);
   } finally {
     close();
   }
@@ -83,6 +86,7 @@ interface Start {
   readonly config: DecoderConfig;
   readonly weights?: ModelWeights;
   readonly seed?: number;
+  readonly adapter?: AdapterStart;
 }
 
 async function createModel(

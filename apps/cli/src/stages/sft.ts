@@ -45,6 +45,7 @@ function trainSft(run: RunContext, config: RunConfig, work: StageWork): Promise<
     config,
     work,
     from: 'base',
+    lora: config.sft.lora,
     memory: { batchTokens: microBatchTokens },
     train: async ({ model, tokenizer, checkpoints, metrics }) => {
       const examples = await readExamples(run, openConversation(run, config));

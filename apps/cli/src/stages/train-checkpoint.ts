@@ -6,9 +6,11 @@ import type { MemoryUse } from '@masksearch/engine';
 import { saveModelFolder, type LanguageModel, type SaveModelOptions } from '@masksearch/model';
 import type { Tokenizer } from '@masksearch/tokenizer';
 import { pruneCheckpoints } from '@masksearch/train';
+import type { LoraSettings } from '../config/learning-sections.ts';
 import type { RunConfig } from '../config/run-config.ts';
 import type { RunContext } from '../run/run-folder.ts';
 import type { StageResult, StageWork } from '../run/run-stage.ts';
+import { adapterStart, saveAdapter } from './adapter-start.ts';
 import { openModel, readTokenizer, weightsFolder, type CheckpointName } from './model-source.ts';
 
 export interface Training {
@@ -30,6 +32,8 @@ export interface CheckpointJob {
   readonly memory: MemoryUse;
   /** How the weights are stored; default F32, which loads back bit for bit. */
   readonly dtype?: SaveModelOptions['dtype'];
+  /** Trains an adapter in place of all weights where its rank is not 0. */
+  readonly lora?: LoraSettings;
   readonly train: (training: Training) => Promise<{
     /** The signal ended the training before its last step. */
     readonly stopped: boolean;
@@ -39,9 +43,10 @@ export interface CheckpointJob {
 
 /** Trains and leaves `model/` in the stage's folder. @throws {CancelledError} stopped; the checkpoints stay. */
 export async function trainCheckpoint(job: CheckpointJob): Promise<StageResult> {
-  const { run, config, work, from, memory, dtype } = job;
+  const { run, config, work, from, memory, dtype, lora } = job;
+  const adapter = lora && adapterStart(lora, run.seed);
   const tokenizer = readTokenizer(run, config);
-  const model = await openModel(run, config, from, { use: memory, say: run.say });
+  const model = await openModel(run, config, from, { use: memory, say: run.say }, adapter);
   const source = weightsFolder(run, config, from);
   const checkpoints = join(work.folder, 'checkpoints');
   const metrics = join(work.folder, 'metrics.jsonl');
@@ -54,6 +59,7 @@ export async function trainCheckpoint(job: CheckpointJob): Promise<StageResult> 
       ...(source === null ? {} : { from: source }),
       ...(dtype === undefined ? {} : { dtype }),
     });
+    await saveAdapter(work.folder, model, source);
     // The weights are in place: what only resumption needs can go, none of it half, whenever a kill comes.
     pruneCheckpoints(checkpoints, 0);
     rmSync(checkpoints, { recursive: true, force: true });
