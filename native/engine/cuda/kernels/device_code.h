@@ -11,6 +11,7 @@
 #include <cstdint>
 
 #include "bfloat16.h"
+#include "launch.h"
 #include "stream.h"
 
 #if defined(MASKSEARCH_EMULATED)
@@ -80,13 +81,6 @@ struct alignas(16) Float4 {
 __device__ inline Float4 load4(const float* p) { return *reinterpret_cast<const Float4*>(p); }
 __device__ inline void store4(float* p, const Float4& v) { *reinterpret_cast<Float4*>(p) = v; }
 
-struct Grid {
-  int64_t x = 1, y = 1;
-};
-
-// Largest extents of a grid: 2^31 - 1 by 65,535.
-void check_grid(const char* kernel, Grid grid);
-
 #if defined(MASKSEARCH_EMULATED)
 
 // Runs `work` now, or records it where the stream of this handle is recording a graph.
@@ -104,10 +98,6 @@ void launch(Stream& stream, const char* name, void (*kernel)(Parameters...), Gri
 }
 
 #else
-
-// Throws DeviceError with the name and CUDA's reason.
-void check_launch(const char* kernel);
-void allow_shared_memory(const char* name, const void* kernel, size_t bytes);
 
 template <class... Parameters, class... Arguments>
 void launch(Stream& stream, const char* name, void (*kernel)(Parameters...), Grid grid, int threads,

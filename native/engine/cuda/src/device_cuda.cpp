@@ -4,7 +4,8 @@
 #include <mutex>
 #include <set>
 
-#include "device_code.h"
+#include "launch.h"
+#include "stream.h"
 
 namespace masksearch::cuda {
 
@@ -26,14 +27,14 @@ std::string megabytes(size_t bytes) { return std::to_string(bytes >> 20) + " MiB
 
 void check_launch(const char* kernel) { check(cudaGetLastError(), kernel); }
 
-void allow_shared_memory(const char* name, const void* kernel, size_t bytes) {
+void allow_shared_memory(const char* kernel, const void* function, size_t bytes) {
   static std::mutex mutex;
   static std::set<const void*> allowed;
   const std::lock_guard<std::mutex> lock(mutex);
-  if (allowed.count(kernel) > 0) return;
-  check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, int(bytes)),
-        std::string(name) + " with " + std::to_string(bytes) + " bytes of shared memory");
-  allowed.insert(kernel);
+  if (allowed.count(function) > 0) return;
+  check(cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize, int(bytes)),
+        std::string(kernel) + " with " + std::to_string(bytes) + " bytes of shared memory");
+  allowed.insert(function);
 }
 
 Stream::Stream() {

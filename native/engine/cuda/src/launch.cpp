@@ -1,5 +1,8 @@
 // What every launch checks.
-#include "device_code.h"
+#include "launch.h"
+
+#include <stdexcept>
+#include <string>
 
 namespace masksearch::cuda {
 
