@@ -94,7 +94,7 @@ function writeConfig({ redis, ...options }: TrialOptions, baseUrl: string, place
     model: 'test',
     apiKeyVariable: 'TRIAL_KEY',
     concurrency: places,
-    timeouts: { firstByteMs: 3 * options.latencyMs + 1500 },
+    timeouts: { firstByteMs: 10_000 },
     retries: { attempts: 20, baseMs: 50, maxMs: 500 },
     stream: true,
   };
@@ -110,6 +110,7 @@ function writeConfig({ redis, ...options }: TrialOptions, baseUrl: string, place
       // More tasks than places, so that one that waits to try again leaves no place empty.
       concurrency: Math.ceil(places * 1.6) + 4,
       itemsPerShard: 20,
+      leaseSeconds: 8,
       ...(redis === undefined ? {} : { redis }),
     },
   };
@@ -154,11 +155,10 @@ class Crew {
       const next = this.#start(victim, victim === 0 ? 'synthesize' : 'worker');
       if (victim === 0) done = this.#endOf(next);
     }
-    await Promise.all(
-      this.#members.map((member) =>
-        member.exitCode === null && member.signalCode === null ? this.#endOf(member) : 0,
-      ),
+    const left = this.#members.filter(
+      ({ exitCode, signalCode }) => exitCode === null && signalCode === null,
     );
+    await Promise.all(left.map((member) => this.#endOf(member)));
     return kills;
   }
 

@@ -84,9 +84,17 @@ export const tasksSchema = section(
     trainGroups: setting(z.array(z.enum(['hop1', 'hop2', 'comparison', 'hop3', 'list'])), {
       about: 'question groups to train on; the others are out of domain',
     }).default(['hop1', 'hop2', 'comparison']),
-    spans: setting(z.enum(['salient', 'random']), {
-      about: 'what is masked: salient spans, or random words of the same lengths (a control)',
+    spans: setting(z.enum(['salient', 'random', 'model', 'perplexity']), {
+      about:
+        'what is masked: salient spans, random words of the same lengths (a control), spans that a language model lists, or the salient spans that a model finds hardest to fill in',
     }).default('salient'),
+    spanEndpoint: setting(z.string().nullable(), {
+      about: 'for spans model: the endpoint of synthesis.endpoints that lists them',
+    }).default(null),
+    spanModel: setting(z.string().nullable(), {
+      about:
+        'for spans perplexity: Hugging Face folder of the model that scores them, with its tokenizer.json; null takes model.from',
+    }).default(null),
     rules: setting(z.enum(['never', 'unannotated', 'always']), {
       about: 'find spans by rules: never, in documents without annotations, or always',
     }).default('unannotated'),

@@ -1,6 +1,7 @@
 // The configuration of a whole run: one section per stage and per thing that stages share.
 import { z, type ZodType } from 'zod';
 import { baseSchema } from './base-section.ts';
+import { evolveSchema } from './evolve-section.ts';
 import {
   corpusSchema,
   indexSchema,
@@ -37,6 +38,7 @@ const sections = {
   rollouts: rolloutsSchema,
   reward: rewardSchema,
   rl: rlSchema,
+  evolve: evolveSchema,
   evaluation: evaluationSchema,
   report: reportSchema,
 };
@@ -60,6 +62,7 @@ export const runConfigSchema = z.strictObject({
   rollouts: rolloutsSchema.prefault({}),
   reward: rewardSchema.prefault({}),
   rl: rlSchema.prefault({}),
+  evolve: evolveSchema.prefault({}),
   evaluation: evaluationSchema.prefault({}),
   report: reportSchema.prefault({}),
 });

@@ -62,6 +62,11 @@ export const synthesisSchema = section(
       about: 'tasks that a worker takes at a time',
       unit: 'tasks',
     }).default(50),
+    leaseSeconds: setting(z.number().min(1), {
+      about:
+        'until the tasks of a worker that hangs, or that died on another machine, go to the next',
+      unit: 'seconds',
+    }).default(60),
     redis: setting(z.url({ protocol: /^redis$/ }).nullable(), {
       about:
         'Redis that shares the work between machines, with its password in MASKSEARCH_REDIS_PASSWORD; null = SQLite, one machine',

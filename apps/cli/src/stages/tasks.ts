@@ -17,6 +17,7 @@ import { generateQuestions, QUESTION_GROUPS } from '@masksearch/world';
 import type { RunConfig } from '../config/run-config.ts';
 import { stageOutputs, type RunContext } from '../run/run-folder.ts';
 import { runStage, type StageOutcome, type StageWork } from '../run/run-stage.ts';
+import { openSpanChoosing, spanInputs, taskSettings, type SpanChoosing } from './span-choosing.ts';
 import {
   corpusOf,
   readDocuments,
@@ -33,19 +34,29 @@ const KS = [1, 2, 3, 4];
 export async function tasksStage(run: RunContext, config: RunConfig): Promise<StageOutcome> {
   return runStage(run, {
     name: 'tasks',
-    config: config.tasks,
-    inputs: { ...stageOutputs(run, 'corpus'), ...stageOutputs(run, 'index') },
+    config: taskSettings(config),
+    inputs: {
+      ...stageOutputs(run, 'corpus'),
+      ...stageOutputs(run, 'index'),
+      ...(await spanInputs(config)),
+    },
     resumable: false,
     execute: async (work) => {
       const recorded = corpusOf(run);
       const isWorld = recorded.corpus.input === null;
       const gazetteer = isWorld ? undefined : await titleGazetteer(run);
-      const maker = { ...recorded, run, config: config.tasks, work, gazetteer };
-      const heldout = await makeSide(maker, 'heldout', []);
-      const train = await makeSide(maker, 'train', heldout.tasks);
-      writeJsonl(join(work.folder, 'heldout.jsonl'), heldout.tasks);
-      writeJsonl(join(work.folder, 'train.jsonl'), train.tasks);
-      return { counts: { ...train.counts, ...heldout.counts }, device: 'cpu' };
+      const choosing = await openSpanChoosing(run, config);
+      const { functions } = choosing;
+      const maker = { ...recorded, run, config: config.tasks, work, gazetteer, functions };
+      try {
+        const heldout = await makeSide(maker, 'heldout', []);
+        const train = await makeSide(maker, 'train', heldout.tasks);
+        writeJsonl(join(work.folder, 'heldout.jsonl'), heldout.tasks);
+        writeJsonl(join(work.folder, 'train.jsonl'), train.tasks);
+        return { counts: { ...train.counts, ...heldout.counts }, device: choosing.device };
+      } finally {
+        await choosing.close();
+      }
     },
   });
 }
@@ -55,6 +66,7 @@ interface Maker extends RecordedCorpus {
   readonly config: RunConfig['tasks'];
   readonly work: StageWork;
   readonly gazetteer: Gazetteer | undefined;
+  readonly functions: SpanChoosing['functions'];
 }
 
 interface MadeTasks {
@@ -81,7 +93,7 @@ async function makeRampTasks(
   search: SearchTool,
   forbidden: readonly Task[],
 ): Promise<{ tasks: MaskTask[]; counts: Record<string, number> }> {
-  const { run, config, corpus, work, gazetteer } = maker;
+  const { run, config, corpus, work, gazetteer, functions } = maker;
   const { spans, rules, minWords, requireRetrievable, evidenceTopK } = config;
   const wanted = config[side].ramp;
   const progress = work.progress('tasks');
@@ -95,6 +107,7 @@ async function makeRampTasks(
     isContaminated: createDecontaminator(forbidden.flatMap(paragraphOf)),
     signal: work.signal,
     ...(gazetteer === undefined ? {} : { gazetteer }),
+    ...functions,
   });
   const tasks: MaskTask[] = [];
   const perGroup = new Map<string, number>();

@@ -34,12 +34,14 @@ export function itemsFile(run: RunContext): string {
 
 /** @throws {UnavailableError} no Redis answers. */
 export async function openQueue({ run, config, folder }: SynthesisJob): Promise<WorkQueue> {
-  const { redis } = config.synthesis;
-  if (redis === null) return new SqliteQueue(join(folder, QUEUE_FILE));
+  const { redis, leaseSeconds } = config.synthesis;
+  const leaseMs = leaseSeconds * 1000;
+  if (redis === null) return new SqliteQueue(join(folder, QUEUE_FILE), { leaseMs });
   const { RedisQueue } = await import('@masksearch/queue/redis');
   const key = hashJson({ folder: run.folder, seed: run.seed, config: synthesisSettings(config) });
   return RedisQueue.connect({
     url: redis,
+    leaseMs,
     name: `masksearch-${key.slice(0, 16)}`,
     passwordVariable: 'MASKSEARCH_REDIS_PASSWORD',
   });
@@ -100,7 +102,7 @@ export function synthesisSettings(config: RunConfig): unknown {
 }
 
 /** The keys of the section that the agent knows. */
-function pickSynthesis({ synthesis }: RunConfig): Record<string, unknown> {
+export function pickSynthesis({ synthesis }: RunConfig): Record<string, unknown> {
   const known = Object.keys(synthesisConfigSchema.shape);
   return Object.fromEntries(Object.entries(synthesis).filter(([key]) => known.includes(key)));
 }

@@ -7,7 +7,7 @@ import { prepareRun } from '../../test/prepare-run.ts';
 import { hasRedis, startRedis } from '../../test/redis-server.ts';
 import { synthesisTrial, type TrialOptions, type TrialResult } from '../../test/synthesis-trial.ts';
 
-const TIMEOUT_MS = 300_000;
+const TIMEOUT_MS = 600_000;
 const root = mkdtempSync(join(tmpdir(), 'synthesis-'));
 const prepared = join(root, 'prepared');
 const defaults: Omit<TrialOptions, 'run'> = {
