@@ -78,11 +78,7 @@ DeviceSampler::DeviceSampler(DeviceModel& model, int max_sequences, int max_cont
   base_ = model.state.hold(plan_.bytes);
   model.state.stream.clear(at<void>(0), plan_.bytes);  // masked keys must not be NaN
   for (int page = plan_.pages - 1; page > 0; page--) free_pages_.push_back(page);
-  std::vector<int32_t> own_slot(static_cast<size_t>(plan_.slots));
-  for (int i = 0; i < plan_.slots; i++) own_slot[i] = i;
-  model.state.stream.to_device(at<int32_t>(plan_.sequence_of), own_slot.data(),
-                               own_slot.size() * sizeof(int32_t));
-  model.state.stream.synchronize();
+  set_rows_to_slots();
 }
 
 DeviceSampler::~DeviceSampler() { model_.state.release(base_); }
@@ -301,6 +297,7 @@ bool DeviceSampler::read_some_prompts() {
   stream.to_device(at<int32_t>(plan_.tokens), tokens.data(), bytes);
   stream.to_device(at<int32_t>(plan_.positions), positions.data(), bytes);
   stream.to_device(at<int32_t>(plan_.sequence_of), slot_of.data(), bytes);
+  rows_are_slots_ = false;
   stream.to_device(at<QueryTile>(plan_.tiles), tiles.data(), tiles.size() * sizeof(QueryTile));
   PassBuffers pass{};
   pass.rows = int(tokens.size());
@@ -319,6 +316,16 @@ bool DeviceSampler::read_some_prompts() {
     batch[i]->used = ++clock_;
   }
   return true;
+}
+
+// Row i belongs to slot i, as decoding has it.
+void DeviceSampler::set_rows_to_slots() {
+  std::vector<int32_t> slots(static_cast<size_t>(plan_.slots));
+  for (int i = 0; i < plan_.slots; i++) slots[i] = i;
+  model_.state.stream.to_device(at<int32_t>(plan_.sequence_of), slots.data(),
+                                slots.size() * sizeof(int32_t));
+  model_.state.stream.synchronize();
+  rows_are_slots_ = true;
 }
 
 // Slots without a sequence read token 0 at position 0 of page 0, which belongs to nobody.
@@ -390,11 +397,7 @@ void DeviceSampler::decode() {
     if (s->state == State::running) reserve_pages(s, s->cached + 1);
   const std::vector<Sequence*> batch = running_;
   const int n = int(batch.size());
-  // Prompt rows before this have used the device's list of slots.
-  std::vector<int32_t> own_slot(static_cast<size_t>(plan_.slots));
-  for (int i = 0; i < plan_.slots; i++) own_slot[i] = i;
-  model_.state.stream.to_device(at<int32_t>(plan_.sequence_of), own_slot.data(),
-                                own_slot.size() * sizeof(int32_t));
+  if (!rows_are_slots_) set_rows_to_slots();
   const int slots = slot_bucket(n, max_sequences_);
   fill_slots(batch, slots);
   run_decode(slots);

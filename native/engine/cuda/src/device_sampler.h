@@ -46,6 +46,7 @@ class DeviceSampler {
   void read_prompts();
   bool read_some_prompts();
   void decode();
+  void set_rows_to_slots();
   void fill_slots(const std::vector<Sequence*>& batch, int slots);
   void run_decode(int slots);
   void enqueue_decode(int slots);
@@ -69,6 +70,7 @@ class DeviceSampler {
   std::vector<int32_t> free_pages_;
   int next_handle_ = 0;
   int64_t clock_ = 0;  // for the least recently used sequence
+  bool rows_are_slots_ = false;  // the device's list that says whose each row is
 
   // Pinned mirrors of the slots' inputs and results.
   struct Slots;
