@@ -50,7 +50,11 @@ architecture=$capability
 if [[ $capability == 90 ]]; then architecture=90a; fi
 cmake -S native/engine/cuda -B "$build" -DMASKSEARCH_CUDA_EMULATOR=OFF \
   -DMASKSEARCH_CUDA_ARCHITECTURES="$architecture" >"$build/configure.log"
-cmake --build "$build" -j "$(nproc)" 2>&1 | grep -E 'error|warning|Built target' || true
+if ! cmake --build "$build" -j "$(nproc)" >"$build/build.log" 2>&1; then
+  grep -E 'error|FAILED' "$build/build.log" | head -n 40
+  echo "the build failed; $build/build.log has all of it" >&2
+  exit 1
+fi
 
 step 'tests'
 tests=0
