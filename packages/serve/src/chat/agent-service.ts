@@ -82,6 +82,7 @@ export class AgentService {
     } catch (error) {
       const { message, status } = toHttpError(error);
       await send({ error: { message, type: 'server_error', code: status } }).catch(() => {});
+      events.end();
       throw error;
     }
     await events.write('[DONE]');

@@ -119,6 +119,7 @@ export class CompletionService {
       // The status has been sent; clients take an error in the stream for one of the request.
       const { message, status } = toHttpError(error);
       await send({ error: { message, type: 'server_error', code: status } }).catch(() => {});
+      events.end();
       throw error;
     }
     await events.write('[DONE]');

@@ -199,9 +199,9 @@ class Service {
   #refuse(response: ServerResponse, error: unknown): void {
     const told = toHttpError(error);
     if (told.status === 500) this.#options.onError?.(error);
-    // An answer that has begun can only be broken off, so that it does not look whole.
+    // An answer that has begun can only be broken off, so that it does not look whole; a stream has told by now.
     if (response.headersSent) {
-      response.destroy();
+      if (!response.writableEnded) response.destroy();
       return;
     }
     if (told.retryAfterSeconds !== undefined) {
