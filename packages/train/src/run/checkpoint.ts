@@ -10,7 +10,13 @@ import {
   writeFileAtomic,
   writeFolderAtomic,
 } from '@masksearch/core';
-import { readSafetensors, writeSafetensors, type ModelState } from '@masksearch/model';
+import {
+  readSafetensors,
+  sourceOf,
+  writeSafetensorsPieces,
+  type ModelState,
+  type NamedTensor,
+} from '@masksearch/model';
 
 const STEP_FOLDER = /^step-(\d{6,})$/;
 const TEMPORARY_FOLDER = /^step-\d{6,}\.(tmp|old)-/;
@@ -58,9 +64,9 @@ export async function saveCheckpoint(
   extraFiles: Readonly<Record<string, string>> = {},
 ): Promise<void> {
   await writeFolderAtomic(join(folder, checkpointName(step)), async (path) => {
-    writeSafetensors(join(path, WEIGHTS), model.weights);
-    writeSafetensors(join(path, FIRST_MOMENTS), model.firstMoments);
-    writeSafetensors(join(path, SECOND_MOMENTS), model.secondMoments);
+    await writeTensors(join(path, WEIGHTS), model.weights);
+    await writeTensors(join(path, FIRST_MOMENTS), model.firstMoments);
+    await writeTensors(join(path, SECOND_MOMENTS), model.secondMoments);
     const envelope = { version: 1, modelVersion: model.version, state };
     writeFileAtomic(join(path, STATE), `${JSON.stringify(envelope)}\n`);
     for (const [name, text] of Object.entries(extraFiles)) writeFileAtomic(join(path, name), text);
@@ -69,6 +75,12 @@ export async function saveCheckpoint(
     const manifest = { version: 1, files };
     writeFileAtomic(join(path, MANIFEST), `${JSON.stringify(manifest, null, 2)}\n`);
   });
+}
+
+/** In pieces: the bytes of a large model are not in memory once more. */
+async function writeTensors(path: string, tensors: readonly NamedTensor[]): Promise<void> {
+  const source = sourceOf(tensors);
+  await writeSafetensorsPieces(path, tensors, 'F32', (name) => source.pieces(name));
 }
 
 /** Steps saved in `folder`, in order. Folders that were not finished are not among them. */
