@@ -10,6 +10,7 @@ import { initializeAdapter, mergeAdapter, type LoraConfig } from '../lora.ts';
 import { saveModelFolder } from '../model-folder.ts';
 import { saveAdapterFolder } from '../peft-adapter.ts';
 import { exportGguf } from './export-gguf.ts';
+import { writeGguf, type GgufValue } from './gguf-file.ts';
 import { ggufTokenizer } from './gguf-tokenizer.ts';
 import { encodeGguf } from './quantize.ts';
 
@@ -106,6 +107,26 @@ describe('exportGguf', () => {
     expect(embedding?.sizes).toEqual([config.width, config.vocabularySize]);
     expect(floats(file, 'token_embd.weight')).toEqual([...(weights[0]?.data ?? [])]);
     for (const { at } of file.tensors.values()) expect(at % 32).toBe(0);
+  });
+
+  test('writes headers of any length: many long tokens', async () => {
+    const path = join(mkdtempSync(join(tmpdir(), 'gguf-')), 'long.gguf');
+    const tokens = Array.from({ length: 9000 }, (_, i) => `${'é'.repeat(i % 40)}${i}`);
+    const types = tokens.map((_, i) => i);
+    const values = new Map<string, GgufValue>([
+      ['tokens', { type: 'strings', value: tokens }],
+      ['types', { type: 'i32s', value: types }],
+      ['one', { type: 'bool', value: true }],
+      ['epsilon', { type: 'f32', value: 0.5 }],
+    ]);
+    const data = Float32Array.of(1, 2, 3);
+    const tensor = { name: 't', shape: [3], dtype: 'F32', pieces: () => [data] } as const;
+    await writeGguf(path, values, [tensor]);
+    const file = readGguf(readFileSync(path));
+    expect(Object.fromEntries(file.keys)).toEqual({ tokens, types, one: 1, epsilon: 0.5 });
+    expect(floats(file, 't')).toEqual([1, 2, 3]);
+    const short = { ...tensor, shape: [4] };
+    await expect(writeGguf(path, values, [short])).rejects.toThrow('expected 4 elements of t');
   });
 
   test('merges an adapter in', async () => {

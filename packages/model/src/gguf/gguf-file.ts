@@ -165,28 +165,33 @@ class ByteWriter {
   }
 
   u8(value: number): void {
-    this.#view.setUint8(this.#advance(1), value);
+    const at = this.#advance(1);
+    this.#view.setUint8(at, value);
   }
 
   u32(value: number): void {
-    this.#view.setUint32(this.#advance(4), value, true);
+    const at = this.#advance(4);
+    this.#view.setUint32(at, value, true);
   }
 
   u64(value: number): void {
-    this.#view.setBigUint64(this.#advance(8), BigInt(value), true);
+    const at = this.#advance(8);
+    this.#view.setBigUint64(at, BigInt(value), true);
   }
 
   f32(value: number): void {
-    this.#view.setFloat32(this.#advance(4), value, true);
+    const at = this.#advance(4);
+    this.#view.setFloat32(at, value, true);
   }
 
   string(text: string): void {
     const bytes = new TextEncoder().encode(text);
     this.u64(bytes.length);
-    this.#buffer.set(bytes, this.#advance(bytes.length));
+    const at = this.#advance(bytes.length);
+    this.#buffer.set(bytes, at);
   }
 
-  /** Makes room and returns where it begins. */
+  /** Makes room, which may replace buffer and view, and returns where it begins. */
   #advance(count: number): number {
     const start = this.#length;
     this.#length += count;
