@@ -1,5 +1,5 @@
 // `masksearch serve`: a model behind the OpenAI API, and with --agent the whole search loop.
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import {
   naturalNumber,
   serverKey,
@@ -14,6 +14,7 @@ interface ServeOptions extends ServerOptions {
   readonly agent?: boolean;
   readonly index?: string;
   readonly retrieve?: readonly string[];
+  readonly device: 'cpu' | 'cuda';
   readonly threads: string;
   readonly maxSequences: string;
   readonly maxContextTokens: string;
@@ -30,6 +31,11 @@ export function serveCommand(signal: AbortSignal): Command {
     .option('--agent', 'offer <name>-agent, which searches before it answers and shows its steps')
     .option('--index <folder>', 'search index of the agent, e.g. runs/wiki/index/train')
     .option('--retrieve <url...>', 'retrieval servers of the agent, in place of an index')
+    .addOption(
+      new Option('--device <device>', 'where the engine runs')
+        .choices(['cpu', 'cuda'])
+        .default('cpu'),
+    )
     .option('--threads <integer>', 'threads of the engine; 0 takes one per core', '0')
     .option('--maxSequences <integer>', 'sequences decoded together', '32')
     .option('--queue <integer>', 'requests that wait; more get 503', '256')

@@ -3,8 +3,8 @@ import { basename, resolve } from 'node:path';
 import { resolveEpisodeConfig } from '@masksearch/agent';
 import { ConfigError, InputError } from '@masksearch/core';
 import { createNativeModel } from '@masksearch/engine';
-import { loadModelFolder } from '@masksearch/model';
-import { connectRetrieve, openIndex } from '@masksearch/search';
+import { openModelFolder } from '@masksearch/model';
+import { type Bm25Index, connectRetrieve, openIndex } from '@masksearch/search';
 import type { ChatServerOptions } from '@masksearch/serve';
 import { parseTokenizer, readChatTemplate } from '@masksearch/tokenizer';
 import { hashPath } from '../run/hash-path.ts';
@@ -13,7 +13,9 @@ import { endTokensOf } from './end-tokens.ts';
 export interface ServedModelOptions {
   readonly model: string;
   readonly name?: string;
+  /** 0 takes one per core. */
   readonly threads: number;
+  readonly device: 'cpu' | 'cuda';
   readonly agent?: boolean;
   readonly index?: string;
   readonly retrieve?: readonly string[];
@@ -32,26 +34,22 @@ export interface ServedModel {
 export async function openServedModel(options: ServedModelOptions): Promise<ServedModel> {
   const folder = resolve(options.model);
   checkAgent(options);
-  const { config, weights, tokenizerJson } = loadModelFolder(folder);
-  if (tokenizerJson === undefined) {
-    throw new InputError(`${folder}: expected a tokenizer.json beside the weights, found none.`);
-  }
-  const tokenizer = parseTokenizer(tokenizerJson, folder);
-  const template = readChatTemplate(folder);
-  const endTokens = template === null ? [] : endTokensOf(folder, tokenizer);
-  const index = options.index === undefined ? undefined : openIndex(options.index);
+  const files = openModelFolder(folder);
+  let index: Bm25Index | undefined;
   try {
-    const search =
-      options.agent === true
-        ? (index ?? (await connectRetrieve(options.retrieve ?? [])))
-        : undefined;
+    const { config, weights, tokenizerJson } = files;
+    if (tokenizerJson === undefined) {
+      throw new InputError(`${folder}: expected a tokenizer.json beside the weights, found none.`);
+    }
+    const tokenizer = parseTokenizer(tokenizerJson, folder);
+    const template = readChatTemplate(folder);
+    const endTokens = template === null ? [] : endTokensOf(folder, tokenizer);
+    if (options.index !== undefined) index = openIndex(options.index);
+    const { agent = false, retrieve = [], device, threads } = options;
+    const search = agent ? (index ?? (await connectRetrieve(retrieve))) : undefined;
     const fingerprint = `masksearch-${(await hashPath(folder)).slice(0, 16)}`;
-    const { threads } = options;
-    const model = await createNativeModel({
-      config,
-      weights,
-      ...(threads === 0 ? {} : { threads }),
-    });
+    const run = { device, ...(threads === 0 ? {} : { threads }) };
+    const model = await createNativeModel({ config, weights, ...run });
     return {
       server: {
         name: options.name ?? basename(folder),
@@ -69,6 +67,8 @@ export async function openServedModel(options: ServedModelOptions): Promise<Serv
   } catch (error) {
     index?.close();
     throw error;
+  } finally {
+    files.close();
   }
 }
 
