@@ -247,9 +247,9 @@ class Decoder {
 template <class Body>
 void Decoder::over_rows(int rows, const Body& body) {
   if (rows < kRegisterRows * 2 * pool.threads()) return body(pool, 0, rows);
-  // Even tiles, at least one per thread.
-  const int wanted = (rows + kRowTile - 1) / kRowTile;
-  const int tiles = wanted < pool.threads() ? pool.threads() : wanted;
+  // Even tiles, equally many for each thread.
+  const int each = (rows + kRowTile * pool.threads() - 1) / (kRowTile * pool.threads());
+  const int tiles = each * pool.threads();
   const int grains = (rows + kRegisterRows - 1) / kRegisterRows;
   pool.run(tiles, [&](int tile, int worker) {
     OneThread runner(worker);

@@ -25,7 +25,13 @@ void Decoder::pack_backward() {
 }
 
 void Decoder::linear_weight(int m, int n, int k, Source dy, const float* x, float* dw) {
-  pool.run_ranges(n, kRegisterRows, [&](int first, int last, int worker) {
+  // One piece per thread, as each packs x for itself.
+  const int grains = (n + kRegisterRows - 1) / kRegisterRows;
+  pool.run(pool.threads(), [&](int piece, int worker) {
+    const int first = int(int64_t(grains) * piece / pool.threads()) * kRegisterRows;
+    const int last =
+        std::min(n, int(int64_t(grains) * (piece + 1) / pool.threads()) * kRegisterRows);
+    if (first >= last) return;
     float* packed = packing_[worker].reserve(packed_floats(k, kGradientTokens));
     float* c = dw + size_t(first) * k;
     for (int t = 0; t < m; t += kGradientTokens) {
