@@ -1,6 +1,6 @@
 // The plan on the TypeScript side; that buffers keep to it is tested in native/engine/test/memory_test.cpp.
 import { InputError } from '@masksearch/core';
-import { parameterCount, type DecoderConfig } from '@masksearch/model';
+import { parameterCount, type DecoderConfig, type LoraConfig } from '@masksearch/model';
 import { describe, expect, it } from 'vitest';
 import { formatMemoryPlan, planMemory } from './memory-plan.ts';
 
@@ -39,6 +39,15 @@ describe('planMemory', () => {
     expect(of(2048, 512)).toBeGreaterThan(of(1024, 512));
     expect(of(8192, 512)).toBe(of(2048, 512));
     expect(of(8192, 4096)).toBeGreaterThan(of(8192, 512));
+  });
+
+  it('has gradients and moments of the adapter alone', () => {
+    const lora: LoraConfig = { rank: 4, alpha: 8, dropout: 0, targets: ['q_proj', 'v_proj'] };
+    const plan = planMemory(config, { batchTokens: 512, lora });
+    const adapter = 6 * 4 * (256 + 256 + 256 + 128);
+    expect(plan.weights).toBe(4 * (parameterCount(config) + adapter));
+    expect(plan.gradients).toBe(4 * adapter);
+    expect(plan.moments).toBe(8 * adapter);
   });
 
   it('its total is the sum of its parts, and the text names each of them', () => {

@@ -1,6 +1,11 @@
 // How many bytes a model on the CPU is going to hold, known before it is made; a GPU's plan is `memory()` of its model.
 import { InputError } from '@masksearch/core';
-import { checkDecoderConfig, type DecoderConfig } from '@masksearch/model';
+import {
+  checkDecoderConfig,
+  checkLoraConfig,
+  type DecoderConfig,
+  type LoraConfig,
+} from '@masksearch/model';
 import { loadBinding, type NativeMemoryPlan } from '@masksearch/native-engine';
 
 /** What the model will be used for. What is left out takes no memory. */
@@ -15,6 +20,8 @@ export interface MemoryUse {
   readonly sequences?: number;
   /** Tokens of each of them at most. */
   readonly contextTokens?: number;
+  /** With an adapter, it alone has gradients and moments. */
+  readonly lora?: LoraConfig;
 }
 
 /** Bytes by what holds them. */
@@ -34,7 +41,7 @@ const LABELS: Readonly<Record<keyof MemoryPlan, string>> = {
 
 /**
  * The bytes that buffers of a model will hold at most; tested to be within a percent of what they do hold.
- * @throws {ConfigError} The config describes no decoder.
+ * @throws {ConfigError} The config describes no decoder, or the adapter is none.
  * @throws {InputError} A number is no integer >= 0, or `threads` is not in 1..1024.
  * @throws {UnavailableError} The addon is not built.
  */
@@ -57,7 +64,9 @@ export function planMemory(config: DecoderConfig, use: MemoryUse): MemoryPlan {
   if (given.threads < 1 || given.threads > 1024) {
     throw new InputError(`planMemory: expected threads in 1..1024, received ${given.threads}.`);
   }
-  return loadBinding().planMemory(config, given);
+  if (use.lora === undefined) return loadBinding().planMemory(config, given);
+  checkLoraConfig(use.lora, 'planMemory');
+  return loadBinding().planMemory(config, given, { ...use.lora, seed: 0 });
 }
 
 /** The plan as lines for people, in MiB, without what is 0. */

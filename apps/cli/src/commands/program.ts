@@ -8,6 +8,7 @@ import { evolveCommand } from './evolve-command.ts';
 import { exportCommand } from './export-command.ts';
 import { exportGgufCommand } from './export-gguf-command.ts';
 import { retrieveServerCommand } from './retrieve-server-command.ts';
+import { planCommand } from './plan-command.ts';
 import { quickstartCommand, runCommand } from './run-command.ts';
 import { serveCommand } from './serve-command.ts';
 import { stageCommand } from './stage-command.ts';
@@ -40,6 +41,7 @@ Examples:
   program.addCommand(retrieveServerCommand(signal));
   program.addCommand(exportGgufCommand());
   program.addCommand(doctorCommand());
+  program.addCommand(planCommand());
   for (const command of [program, ...program.commands]) command.exitOverride();
   return program;
 }

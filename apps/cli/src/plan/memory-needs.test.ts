@@ -1,0 +1,83 @@
+import type { DecoderConfig } from '@masksearch/model';
+import { describe, expect, test } from 'vitest';
+import { formatNeeds } from './format-needs.ts';
+import { memoryNeeds, type NeedsQuestion } from './memory-needs.ts';
+
+/** Qwen2.5-0.5B. */
+const config: DecoderConfig = {
+  vocabularySize: 151_936,
+  width: 896,
+  layers: 24,
+  heads: 14,
+  keyValueHeads: 2,
+  headWidth: 64,
+  feedForwardWidth: 4864,
+  ropeTheta: 1e6,
+  normEpsilon: 1e-6,
+  maxPositions: 32_768,
+  attentionBias: true,
+  tiedEmbeddings: true,
+};
+const GB = 1e9;
+const question: NeedsQuestion = {
+  config,
+  sequenceTokens: [48],
+  microBatchTokens: 48,
+  concurrency: 1,
+  rank: 8,
+  threads: 2,
+  memoryBytes: 24 * GB,
+};
+
+describe('memoryNeeds', () => {
+  // Peak resident memory of one step, bench/results/models.jsonl.
+  test.each([
+    ['full', 12.378],
+    ['lora', 6.545],
+  ])('is within 10 % of what a %s step of the 0.5B shape takes', (mode, measured) => {
+    const need = memoryNeeds(question).find((other) => other.mode === mode);
+    expect((need?.totalBytes ?? 0) / GB / measured).toBeGreaterThan(0.9);
+    expect((need?.totalBytes ?? 0) / GB / measured).toBeLessThan(1.1);
+  });
+
+  test('grows with the sequence, and finds the largest settings that fit', () => {
+    const needs = memoryNeeds({
+      ...question,
+      sequenceTokens: [1024, 4096],
+      microBatchTokens: 8192,
+      concurrency: 256,
+      memoryBytes: 18 * GB,
+    });
+    expect(needs.map(({ mode, sequenceTokens }) => [sequenceTokens, mode])).toEqual([
+      [1024, 'full'],
+      [1024, 'lora'],
+      [4096, 'full'],
+      [4096, 'lora'],
+    ]);
+    const [short, adapter, long] = needs;
+    expect(short?.fits).toBe(false);
+    expect(adapter?.totalBytes).toBeLessThan(short?.totalBytes ?? 0);
+    expect(long?.totalBytes).toBeGreaterThan(short?.totalBytes ?? 0);
+    const { concurrency = 0, microBatchTokens = 0 } = short?.fitting ?? {};
+    const settings = { ...question, sequenceTokens: [1024], memoryBytes: 18 * GB };
+    const at = (episodes: number) =>
+      memoryNeeds({ ...settings, concurrency: episodes, microBatchTokens })[0]?.fits;
+    expect([at(concurrency), at(2 * concurrency)]).toEqual([true, false]);
+  });
+
+  test('says so where nothing makes it fit', () => {
+    const [need] = memoryNeeds({ ...question, memoryBytes: GB });
+    expect(need).toMatchObject({ fits: false, fitting: null });
+  });
+});
+
+test('formatNeeds shows every part in GiB and the flags that make it fit', () => {
+  const memoryBytes = 18 * GB;
+  const asked = { ...question, sequenceTokens: [1024], concurrency: 256, memoryBytes };
+  const [head, , full, lora] = formatNeeds(memoryNeeds(asked), memoryBytes).split('\n');
+  expect(head).toBe('GiB of 16.76');
+  expect(full).toMatch(
+    /^ +1024 +full +1\.84 +1\.84 +3\.68 .*fits with --rl\.concurrency \d+ --sft/,
+  );
+  expect(lora).toMatch(/ +lora +1\.86 +0\.02 +0\.03 .* {2}fits$/);
+});
