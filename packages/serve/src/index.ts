@@ -5,6 +5,7 @@ export {
   type RetrieveServerOptions,
   startRetrieveServer,
 } from './retrieve/retrieve-server.ts';
+export type { AgentOptions } from './chat/agent-service.ts';
 export {
   type ChatLimits,
   type ChatServerOptions,

@@ -12,6 +12,8 @@ interface ServeOptions extends ServerOptions {
   readonly model: string;
   readonly name?: string;
   readonly agent?: boolean;
+  readonly chatTemplate: 'auto' | 'none';
+  readonly toolCalls: 'tags' | 'hermes' | 'llama';
   readonly index?: string;
   readonly retrieve?: readonly string[];
   readonly device: 'cpu' | 'cuda';
@@ -29,6 +31,22 @@ export function serveCommand(signal: AbortSignal): Command {
     .requiredOption('--model <folder>', 'Hugging Face folder of the model, with its tokenizer.json')
     .option('--name <name>', 'what clients call it (default: the name of the folder)')
     .option('--agent', 'offer <name>-agent, which searches before it answers and shows its steps')
+    .addOption(
+      new Option(
+        '--chatTemplate <use>',
+        'none: the plain rendering, although the folder has a template',
+      )
+        .choices(['auto', 'none'])
+        .default('auto'),
+    )
+    .addOption(
+      new Option(
+        '--toolCalls <format>',
+        'how the agent was trained to write searches under a template',
+      )
+        .choices(['tags', 'hermes', 'llama'])
+        .default('tags'),
+    )
     .option('--index <folder>', 'search index of the agent, e.g. runs/wiki/index/train')
     .option('--retrieve <url...>', 'retrieval servers of the agent, in place of an index')
     .addOption(

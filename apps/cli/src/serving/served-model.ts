@@ -1,6 +1,6 @@
 // A model folder made ready to be served: engine, tokenizer, chat template, and for the agent its search tool.
 import { basename, resolve } from 'node:path';
-import { resolveEpisodeConfig } from '@masksearch/agent';
+import { createChatCodec, resolveEpisodeConfig, type ToolCalls } from '@masksearch/agent';
 import { ConfigError, InputError } from '@masksearch/core';
 import { createNativeModel } from '@masksearch/engine';
 import { openModelFolder } from '@masksearch/model';
@@ -17,6 +17,10 @@ export interface ServedModelOptions {
   readonly threads: number;
   readonly device: 'cpu' | 'cuda';
   readonly agent?: boolean;
+  /** `none` uses the plain rendering although the folder has a template. */
+  readonly chatTemplate: 'auto' | 'none';
+  /** How the agent writes searches under a template; must be that of its training. */
+  readonly toolCalls: ToolCalls;
   readonly index?: string;
   readonly retrieve?: readonly string[];
 }
@@ -42,11 +46,18 @@ export async function openServedModel(options: ServedModelOptions): Promise<Serv
       throw new InputError(`${folder}: expected a tokenizer.json beside the weights, found none.`);
     }
     const tokenizer = parseTokenizer(tokenizerJson, folder);
-    const template = readChatTemplate(folder);
+    const template = options.chatTemplate === 'none' ? null : readChatTemplate(folder);
     const endTokens = template === null ? [] : endTokensOf(folder, tokenizer);
     if (options.index !== undefined) index = openIndex(options.index);
     const { agent = false, retrieve = [], device, threads } = options;
     const search = agent ? (index ?? (await connectRetrieve(retrieve))) : undefined;
+    const episode = resolveEpisodeConfig({});
+    const { answerForm } = episode;
+    const { toolCalls } = options;
+    const agentCodec =
+      template === null || !agent
+        ? {}
+        : { codec: createChatCodec({ tokenizer, template, toolCalls, answerForm }) };
     const fingerprint = `masksearch-${(await hashPath(folder)).slice(0, 16)}`;
     const run = { device, ...(threads === 0 ? {} : { threads }) };
     const model = await createNativeModel({ config, weights, ...run });
@@ -57,7 +68,7 @@ export async function openServedModel(options: ServedModelOptions): Promise<Serv
         tokenizer,
         fingerprint,
         ...(template === null ? {} : { template: { template, endTokens } }),
-        ...(search === undefined ? {} : { agent: { search, episode: resolveEpisodeConfig({}) } }),
+        ...(search === undefined ? {} : { agent: { ...agentCodec, search, episode } }),
       },
       close: async () => {
         await model.dispose();

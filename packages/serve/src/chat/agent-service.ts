@@ -2,6 +2,7 @@
 import { randomInt } from 'node:crypto';
 import {
   type Episode,
+  type EpisodeCodec,
   type EpisodeConfig,
   joinSlots,
   playEpisode,
@@ -20,6 +21,8 @@ import type { ServedModel } from './chat-server.ts';
 export interface AgentOptions {
   readonly search: SearchTool;
   readonly episode: EpisodeConfig;
+  /** How the model is talked to in an episode; default the plain protocol. It must be that of its training. */
+  readonly codec?: EpisodeCodec;
 }
 
 /** Told what the agent writes and reads, as it happens. */
@@ -34,13 +37,13 @@ export class AgentService {
   readonly name: string;
   readonly #served: ServedModel;
   readonly #options: AgentOptions;
-  readonly #codec: ProtocolCodec;
+  readonly #codec: EpisodeCodec;
 
   constructor(served: ServedModel, options: AgentOptions) {
     this.name = `${served.name}-agent`;
     this.#served = served;
     this.#options = options;
-    this.#codec = new ProtocolCodec(served.tokenizer);
+    this.#codec = options.codec ?? new ProtocolCodec(served.tokenizer);
   }
 
   async answer(request: ChatRequest, call: Call): Promise<void> {
@@ -129,10 +132,10 @@ export class AgentService {
 /** Passes everything on, and tells what was written and read. */
 class WatchedPlayer implements Player {
   readonly #player: Player;
-  readonly #codec: ProtocolCodec;
+  readonly #codec: EpisodeCodec;
   readonly #onStep: OnStep;
 
-  constructor(options: { player: Player; codec: ProtocolCodec; onStep: OnStep }) {
+  constructor(options: { player: Player; codec: EpisodeCodec; onStep: OnStep }) {
     this.#player = options.player;
     this.#codec = options.codec;
     this.#onStep = options.onStep;

@@ -4,6 +4,7 @@ import {
   renderAnswerTurn,
   renderSearchTurn,
   resolveEpisodeConfig,
+  createChatCodec,
   ProtocolCodec,
   runEpisode,
 } from '@masksearch/agent';
@@ -496,6 +497,36 @@ describe('the agent', () => {
         searches: [{ query: 'capital of Latvia', provider: 'fixed', results: [{ id: 'p' }] }],
       },
     });
+  });
+
+  it('is talked to in the chat template that its model was trained in', async () => {
+    const source =
+      "{% for message in messages %}{{ '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' }}{% endfor %}" +
+      "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
+    const chatTokenizer = trainBpe([INFORMATION, SEARCH_TURN, ANSWER_TURN], {
+      vocabularySize: 340,
+      specialTokens: ['<|im_start|>', '<|im_end|>'],
+    });
+    const template = new ChatTemplate(source);
+    const chat = createChatCodec({
+      tokenizer: chatTokenizer,
+      template,
+      toolCalls: 'tags',
+      answerForm: 'slots',
+    });
+    const model = new ScriptedModel(
+      [SEARCH_TURN, ANSWER_TURN].map((turn) => [...chat.encodeTurn(turn)]),
+    );
+    const client = await connect({
+      model,
+      tokenizer: chatTokenizer,
+      template: { template, endTokens: ['<|im_end|>'] },
+      agent: { ...agent, codec: chat },
+    });
+    expect(await client.chat.completions.create(question)).toMatchObject({
+      choices: [{ message: { content: 'Riga', reasoning_content: steps.join('\n') } }],
+    });
+    expect(chatTokenizer.decode(model.prompts[0] ?? [])).toMatch(/<\|im_start\|>assistant\n$/);
   });
 
   it('streams its steps, then the answer', async () => {

@@ -1,12 +1,11 @@
 // A model behind the OpenAI API: chat completions, whole or streamed, over one sampler that batches all requests.
 import type { DecoderConfig, Sampler, SamplerOptions } from '@masksearch/model';
-import type { EpisodeConfig } from '@masksearch/agent';
-import type { SearchTool, Secret } from '@masksearch/search';
+import type { Secret } from '@masksearch/search';
 import type { ChatTemplate, Tokenizer } from '@masksearch/tokenizer';
 import { Admission } from '../http/admission.ts';
 import { HttpError } from '../http/http-error.ts';
 import { type Call, type Route, type RunningServer, startServer } from '../http/server.ts';
-import { AgentService } from './agent-service.ts';
+import { type AgentOptions, AgentService } from './agent-service.ts';
 import type { ChatFormat } from './chat-format.ts';
 import { type ChatRequest, chatRequestSchema, refuseUnsupported } from './chat-request.ts';
 import { CompletionService } from './completion-service.ts';
@@ -30,7 +29,7 @@ export interface ChatServerOptions {
   /** Without one the plain rendering is used; see `plainFormat`. */
   readonly template?: { readonly template: ChatTemplate; readonly endTokens: readonly string[] };
   /** Offers the whole search loop as a second model. */
-  readonly agent?: { readonly search: SearchTool; readonly episode: EpisodeConfig };
+  readonly agent?: AgentOptions;
   readonly host?: string;
   readonly port: number;
   readonly key?: Secret | undefined;
