@@ -3,7 +3,7 @@
 #        python bench/peers/check_checkpoint.py <model folder> <scores.json> [<adapter folder>]
 # scores.json: {"tokens": [...], "logProbs": [...]} by us, logProbs[t] = log p(tokens[t] | tokens before it), 0 for the first.
 import json
-import resource
+import os
 import sys
 
 import torch
@@ -42,6 +42,8 @@ def main(folder, scores_path, adapter=None):
     }
     print(json.dumps(row))
     assert error < BOUND, f"expected log-probabilities within {BOUND}, received {error}"
+    if not os.path.exists(f"{folder}/tokenizer.json"):
+        return
     tokenizer = AutoTokenizer.from_pretrained(folder)
     text = tokenizer.decode(scores["tokens"])
     again = tokenizer(text, add_special_tokens=False)["input_ids"]
