@@ -57,7 +57,7 @@ function topLevelValues(text: string): string[] {
   return values;
 }
 
-/** Looks at each opening bracket once in all but a hostile text; that is cut off by the depth. */
+/** Where the bracket at `start` is closed; -1 if it is not, or nests too deep to be worth reading. */
 function closingBracket(text: string, start: number): number {
   let depth = 0;
   let inString = false;

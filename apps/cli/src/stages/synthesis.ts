@@ -17,6 +17,7 @@ import {
   workOnSynthesis,
 } from '../synthesis/synthesis-work.ts';
 import { startWorkers } from '../synthesis/worker-processes.ts';
+import { conversationConfig, conversationInputs } from './conversation.ts';
 import { searchInputs, searchSettings } from './search-source.ts';
 
 export async function synthesisStage(run: RunContext, config: RunConfig): Promise<StageOutcome> {
@@ -29,10 +30,12 @@ export async function synthesisStage(run: RunContext, config: RunConfig): Promis
     config: {
       synthesis: synthesisSettings(config),
       episode: config.episode,
+      ...conversationConfig(config),
       ...searchSettings(config),
     },
     inputs: {
       ...stageOutputs(run, 'tasks'),
+      ...(await conversationInputs(config)),
       ...(await searchInputs(config)),
       ...Object.fromEntries(hashes),
     },

@@ -11,7 +11,7 @@ import { parseRecord, taskSchema, type Trajectory } from '@masksearch/core';
 import { runWorker, SqliteQueue, type WorkQueue } from '@masksearch/queue';
 import type { RunConfig } from '../config/run-config.ts';
 import { hashJson, stageFile, type RunContext } from '../run/run-folder.ts';
-import { readTokenizer } from '../stages/model-source.ts';
+import { openConversation } from '../stages/conversation.ts';
 import { withSearch } from '../stages/search-source.ts';
 import { withoutClock } from '../stages/without-clock.ts';
 import { contaminationTest } from './contamination.ts';
@@ -57,7 +57,7 @@ export async function workOnSynthesis(
   const { samplesPerTask, concurrency } = config.synthesis;
   const models = openRoleModels(run.folder, config);
   const shared = {
-    tokenizer: readTokenizer(run, config),
+    ...openConversation(run, config),
     episode: resolveEpisodeConfig(config.episode),
     synthesis: resolveSynthesisConfig(pickSynthesis(config)),
     seed: run.seed,

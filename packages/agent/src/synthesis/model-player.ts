@@ -2,11 +2,11 @@
 import type { Task } from '@masksearch/core';
 import type { ChatModel } from '@masksearch/chat';
 import { answerRenderer } from '../answer-form.ts';
+import type { EpisodeCodec } from '../episode-codec.ts';
 import type { EpisodeConfig } from '../episode-config.ts';
 import { joinQueries } from '../multi-query.ts';
 import { neutralise } from '../neutralise.ts';
 import type { PlayedTurn, Player, TurnRequest } from '../player.ts';
-import type { ProtocolCodec } from '../protocol-codec.ts';
 import { isJoinable, renderAnswerTurn, renderSearchTurn } from '../protocol.ts';
 import {
   askObserver,
@@ -26,7 +26,7 @@ export interface TeacherModels {
 
 export interface ModelPlayerOptions {
   readonly task: Task;
-  readonly codec: ProtocolCodec;
+  readonly codec: EpisodeCodec;
   readonly models: TeacherModels;
   readonly episode: EpisodeConfig;
   readonly synthesis: SynthesisConfig;

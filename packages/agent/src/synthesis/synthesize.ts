@@ -9,6 +9,7 @@ import {
 import type { ChatModel } from '@masksearch/chat';
 import type { SearchTool } from '@masksearch/search';
 import type { Tokenizer } from '@masksearch/tokenizer';
+import type { EpisodeCodec } from '../episode-codec.ts';
 import type { EpisodeConfig } from '../episode-config.ts';
 import { playEpisode, type Episode } from '../play-episode.ts';
 import { ProtocolCodec } from '../protocol-codec.ts';
@@ -21,6 +22,8 @@ import type { SynthesisConfig } from './synthesis-config.ts';
 
 export interface SynthesisEnvironment {
   readonly tokenizer: Tokenizer;
+  /** How students will be talked to; default the plain protocol. */
+  readonly codec?: EpisodeCodec | undefined;
   readonly search: SearchTool;
   readonly models: TeacherModels & { readonly judge: ChatModel | null };
   /** The limits under which students will play. */
@@ -57,7 +60,7 @@ export async function synthesize(
       tokens.output += usage.outputTokens;
     },
   };
-  const codec = new ProtocolCodec(environment.tokenizer);
+  const codec = environment.codec ?? new ProtocolCodec(environment.tokenizer);
   const { episode: episodeConfig } = environment;
   const player = new ModelPlayer({ task, codec, models, episode: episodeConfig, synthesis, call });
   const unfit = unfitness(task, environment, codec);
@@ -93,7 +96,7 @@ export async function synthesize(
 function unfitness(
   task: Task,
   { isContaminated, episode }: SynthesisEnvironment,
-  codec: ProtocolCodec,
+  codec: EpisodeCodec,
 ): string | null {
   if (isContaminated?.(task)) return 'contaminated';
   const half = episode.maxContextTokens / 2;
@@ -104,7 +107,7 @@ async function play(
   task: Task,
   sampleIndex: number,
   environment: SynthesisEnvironment,
-  codec: ProtocolCodec,
+  codec: EpisodeCodec,
   player: ModelPlayer,
 ): Promise<Episode> {
   const { search, episode: config, signal } = environment;
@@ -135,7 +138,7 @@ async function play(
 }
 
 /** The episode of a task about which nothing was written. */
-function unplayed(task: Task, sampleIndex: number, codec: ProtocolCodec): Episode {
+function unplayed(task: Task, sampleIndex: number, codec: EpisodeCodec): Episode {
   const { text } = codec.prompt(task);
   return {
     version: 1,
