@@ -1,16 +1,15 @@
 // The same model on tfjs-node, where it is installed: NODE_PATH as scripts/build-tfjs-node.sh prints it.
 import { UnavailableError } from '@masksearch/core';
-import { test } from 'vitest';
+import { describe } from 'vitest';
 import { runConformance, runGolden } from '../conformance/index.ts';
 import { loadTfjsBackend } from './load-backend.ts';
 import { createTfjsModel, type TfjsModelOptions } from './tfjs-language-model.ts';
 
-const backend = await loadOrReason();
-if (backend.reason === undefined) {
+const { registered, reason } = await loadOrReason();
+describe.skipIf(reason !== null)(`tfjs-node, ${reason ?? 'installed'}`, () => {
   const implementation = {
     name: 'tfjs node',
-    create: (options: TfjsModelOptions) =>
-      createTfjsModel({ ...options, backend: backend.registered }),
+    create: (options: TfjsModelOptions) => createTfjsModel({ ...options, backend: registered }),
   };
   runConformance({
     ...implementation,
@@ -38,17 +37,13 @@ if (backend.reason === undefined) {
       },
     ],
   });
-} else {
-  test.skip(`tfjs node (${backend.reason})`);
-}
+});
 
-async function loadOrReason(): Promise<
-  { registered: string; reason?: undefined } | { reason: string }
-> {
+async function loadOrReason(): Promise<{ registered: string; reason: string | null }> {
   try {
-    return { registered: await loadTfjsBackend('tfjs-node') };
+    return { registered: await loadTfjsBackend('tfjs-node'), reason: null };
   } catch (error) {
     if (!(error instanceof UnavailableError)) throw error;
-    return { reason: error.message };
+    return { registered: 'none', reason: error.message };
   }
 }
