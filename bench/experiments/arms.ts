@@ -2,11 +2,8 @@
 
 const RAMP = ['k1', 'k2', 'k3', 'k4'];
 const QUESTIONS = ['hop1', 'hop2', 'comparison'];
-/** SFT steps of every arm but `main`, whose steps are the quickstart's: equal compute. */
+/** SFT steps of the arms that compare kinds of SFT: equal compute. The others are the quickstart itself. */
 const STEPS = 120;
-
-/** Rollout steps of the arms that are trained by reinforcement. */
-const ROLLOUT_STEPS = 40;
 
 /** One training, described by what differs from the quickstart. */
 export interface Arm {
@@ -43,8 +40,8 @@ export const arms: Readonly<Record<string, Arm>> = {
   },
   mixed: { settings: phases([RAMP, STEPS]), last: 'sft' },
   main: { settings: {}, last: 'sft' },
-  dapo: { settings: { rl: { steps: ROLLOUT_STEPS } }, last: 'rl', from: 'main' },
-  grpo: { settings: { rl: { recipe: 'grpo', steps: ROLLOUT_STEPS } }, last: 'rl', from: 'main' },
+  dapo: { settings: {}, last: 'rl', from: 'main' },
+  grpo: { settings: { rl: { recipe: 'grpo' } }, last: 'rl', from: 'main' },
 };
 
 export interface Comparison {
