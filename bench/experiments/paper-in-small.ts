@@ -75,7 +75,7 @@ async function runArm(seed: number, name: string): Promise<EvaluatedTask[]> {
   if (!existsSync(test)) cpSync(join(folder, 'shared'), test, { recursive: true });
   const measured = {
     model: { from: join(arm, last, 'model') },
-    evaluation: { checkpoints: ['base'] },
+    evaluation: { checkpoints: ['base'], temperature: 0 },
   };
   await runStages(test, settingsOf(seed, measured), ['evaluation']);
   const rows = readFileSync(join(test, 'evaluation', 'base.jsonl'), 'utf8')
