@@ -9,7 +9,7 @@ import {
 } from '@masksearch/core';
 import type { Statement } from './article.ts';
 import type { Entity, Fact } from './block.ts';
-import { relationOf } from './relations.ts';
+import { fillTemplate, relationOf } from './relations.ts';
 import { World, type WorldOptions, type WrittenBlock } from './world.ts';
 
 /** In domain: hop1, hop2 (a bridge), comparison; out of domain: hop3 and list. */
@@ -156,11 +156,11 @@ function draftChain(written: WrittenBlock, stream: RandomStream, length: number)
   }
   let subject = (chain[0] as Fact).subject.name;
   for (const fact of chain.slice(0, -1)) {
-    subject = fill(stream.pick(relationOf(fact.relation).phrases), { s: subject });
+    subject = fillTemplate(stream.pick(relationOf(fact.relation).phrases), { s: subject });
   }
   const last = chain.at(-1) as Fact;
   return {
-    question: fill(stream.pick(relationOf(last.relation).questions), { s: subject }),
+    question: fillTemplate(stream.pick(relationOf(last.relation).questions), { s: subject }),
     golds: [goldOf(last.object)],
     facts: chain,
     steps: chain.map(stepOf),
@@ -178,7 +178,7 @@ function draftComparison(written: WrittenBlock, stream: RandomStream): Draft | n
   const earlier = Number(first.object) < Number(second.object) ? first : second;
   const names = { a: first.subject.name, b: second.subject.name };
   return {
-    question: fill(stream.pick(comparison), names),
+    question: fillTemplate(stream.pick(comparison), names),
     golds: [goldOf(earlier.subject)],
     facts: [first, second],
     steps: [first, second].map(stepOf),
@@ -193,9 +193,9 @@ function draftList(written: WrittenBlock, stream: RandomStream): Draft | null {
   if (!list || typeof object === 'number') return null;
   const members = facts.filter((fact) => fact.relation === relation && fact.object === object);
   if (members.length < MIN_LIST || members.length > MAX_LIST) return null;
-  const query = fill(list.query, { o: object.name });
+  const query = fillTemplate(list.query, { o: object.name });
   return {
-    question: fill(stream.pick(list.questions), { o: object.name }),
+    question: fillTemplate(stream.pick(list.questions), { o: object.name }),
     golds: members.map((fact) => goldOf(fact.subject)),
     facts: members,
     steps: members.map((fact) => ({ query, answer: goldOf(fact.subject) })),
@@ -203,14 +203,13 @@ function draftList(written: WrittenBlock, stream: RandomStream): Draft | null {
 }
 
 function stepOf({ subject, relation, object }: Fact): QuestionTask['steps'][number] {
-  return { query: fill(relationOf(relation).query, { s: subject.name }), answer: goldOf(object) };
+  return {
+    query: fillTemplate(relationOf(relation).query, { s: subject.name }),
+    answer: goldOf(object),
+  };
 }
 
 function goldOf(object: Entity | number): Gold {
   if (typeof object === 'number') return { text: String(object), aliases: [] };
   return { text: object.name, aliases: [...object.aliases] };
-}
-
-function fill(template: string, values: Readonly<Record<string, string>>): string {
-  return template.replace(/\{(\w+)\}/g, (_, key: string) => values[key] ?? '');
 }

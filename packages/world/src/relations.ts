@@ -385,3 +385,8 @@ export const RELATION_NAMES = Object.keys(relations) as readonly RelationName[];
 export function relationOf(name: RelationName): Relation {
   return relations[name];
 }
+
+/** A question or phrase of a relation with its names: `{s}`, `{o}`, `{a}`, `{b}`. */
+export function fillTemplate(template: string, values: Readonly<Record<string, string>>): string {
+  return template.replace(/\{(\w+)\}/g, (_, key: string) => values[key] ?? '');
+}

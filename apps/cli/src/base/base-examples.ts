@@ -1,6 +1,6 @@
-// What the base model is trained on: passages and articles, exercises on passages, worksheets of numbered lines, and
+// What the base model is trained on: plain passages, exercises on passages, worksheets of numbered lines, and
 // random sequences that repeat themselves. No searches, no episodes.
-import { renderDocument } from '@masksearch/agent';
+import { joinSlots, renderDocument } from '@masksearch/agent';
 import { MASK_MARKER, RandomStream, type Passage } from '@masksearch/core';
 import { encodeMarked, type Tokenizer } from '@masksearch/tokenizer';
 import type { ExampleGenerator, TrainingExample } from '@masksearch/train';
@@ -21,7 +21,7 @@ export interface BaseExampleOptions {
   readonly copyEvery: number;
   /** Of so many first steps every other is a copying step. */
   readonly copyFirst: number;
-  /** Share of examples that are plain text: passages and then an article that they are about. */
+  /** Share of examples that are plain text: passages that are linked. */
   readonly articleShare: number;
   /** Share of examples that are worksheets; the rest are exercises. */
   readonly worksheetShare: number;
@@ -33,8 +33,6 @@ export interface BaseExampleOptions {
 const STEPS_PER_WORLD = 8;
 /** Lines of a worksheet. */
 const MAX_LINES = 4;
-/** Between the answers of a line with several gaps, as between the slots of an episode's answer. */
-const SEPARATOR = ' ; ';
 
 /** Examples of a step; they depend on the options and the step only. */
 export function baseExamples(options: BaseExampleOptions): ExampleGenerator {
@@ -207,7 +205,7 @@ function render(passages: readonly Passage[]): string {
 }
 
 function answerLine({ answers }: Pick<Exercise, 'answers'>): string {
-  return ` ${answers.join(SEPARATOR)}\n`;
+  return ` ${joinSlots(answers)}\n`;
 }
 
 /** A sentence without its gaps and its end. */

@@ -1,6 +1,7 @@
 // What can be asked of passages: sentences with gaps that they fill, and questions that they answer.
-import { MASK_MARKER, type Passage, type RandomStream, type Span } from '@masksearch/core';
-import { relationOf } from '@masksearch/world';
+import type { Passage, RandomStream } from '@masksearch/core';
+import { maskText } from '@masksearch/ramp';
+import { fillTemplate, relationOf } from '@masksearch/world';
 import type { FactLibrary, Sentence, StatedFact } from './fact-library.ts';
 
 export interface Exercise {
@@ -25,16 +26,7 @@ export function gapExercise(
   const gaps = random
     .sample(known, known.length > 1 && random.uniform() < SECOND_GAP ? 2 : 1)
     .toSorted((a, b) => a.start - b.start);
-  return { prompt: withGaps(text, gaps), answers: gaps.map((gap) => gap.text) };
-}
-
-function withGaps(text: string, gaps: readonly Span[]): string {
-  let [masked, end] = ['', 0];
-  for (const gap of gaps) {
-    masked += text.slice(end, gap.start) + MASK_MARKER;
-    end = gap.end;
-  }
-  return masked + text.slice(end);
+  return { prompt: maskText(text, gaps), answers: gaps.map((gap) => gap.text) };
 }
 
 /** Gaps and questions about facts that these passages state, in random order. */
@@ -67,7 +59,7 @@ export function exercisesOn(
 function questionOf({ relation, subject, object }: StatedFact, random: RandomStream): Exercise {
   const { questions, phrases } = relationOf(relation);
   const template = random.pick(random.uniform() < 0.7 ? questions : phrases);
-  return { prompt: template.replace('{s}', subject.name), answers: [object.text] };
+  return { prompt: fillTemplate(template, { s: subject.name }), answers: [object.text] };
 }
 
 function isChain(first: StatedFact, second: StatedFact): boolean {
@@ -79,9 +71,9 @@ function isChain(first: StatedFact, second: StatedFact): boolean {
 
 function chainOf(first: StatedFact, second: StatedFact, random: RandomStream): Exercise {
   const phrase = random.pick(relationOf(first.relation).phrases);
-  const inner = phrase.replace('{s}', first.subject.name);
+  const inner = fillTemplate(phrase, { s: first.subject.name });
   const question = random.pick(relationOf(second.relation).questions);
-  return { prompt: question.replace('{s}', inner), answers: [second.object.text] };
+  return { prompt: fillTemplate(question, { s: inner }), answers: [second.object.text] };
 }
 
 /** Which of two subjects has the smaller year, where that can be asked. */
@@ -91,9 +83,7 @@ function comparisonOf(first: StatedFact, second: StatedFact, random: RandomStrea
   if (first.object.text === second.object.text) return [];
   const [a, b] = random.shuffled([first, second]) as [StatedFact, StatedFact];
   const earlier = Number(a.object.text) < Number(b.object.text) ? a : b;
-  const prompt = random
-    .pick(comparison)
-    .replace('{a}', a.subject.name)
-    .replace('{b}', b.subject.name);
+  const names = { a: a.subject.name, b: b.subject.name };
+  const prompt = fillTemplate(random.pick(comparison), names);
   return [{ prompt, answers: [earlier.subject.name] }];
 }

@@ -22,7 +22,7 @@ export interface FactLibrary {
   readonly passages: readonly Passage[];
   /** By passage id. */
   readonly sentencesOf: ReadonlyMap<string, readonly Sentence[]>;
-  /** By document id, in text order. */
+  /** By document id, in the order of the facts that they state. */
   readonly sentencesOfDocument: ReadonlyMap<string, readonly Sentence[]>;
   /** Passages of other documents that share a name with this one, by passage id. */
   readonly neighbours: ReadonlyMap<string, readonly Passage[]>;

@@ -19,7 +19,7 @@ export const baseSchema = section(
       unit: 'steps',
     }).default(600),
     maxPassages: setting(z.int().min(1), {
-      about: 'passages, at most, that stand before an article',
+      about: 'passages, at most, that are read together',
       unit: 'passages',
     }).default(3),
     articleShare: setting(z.number().min(0).max(1), {
