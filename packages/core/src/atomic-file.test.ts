@@ -2,7 +2,12 @@ import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { writeFileAtomic, writeFolderAtomic } from './atomic-file.ts';
+import {
+  writeFileAtomic,
+  writeFolderAtomic,
+  writePiecesAtomic,
+  writeWhole,
+} from './atomic-file.ts';
 
 let folder = '';
 beforeEach(() => {
@@ -19,6 +24,26 @@ describe('writeFileAtomic', () => {
     writeFileAtomic(path, 'new é');
     expect(readFileSync(path, 'utf8')).toBe('new é');
     expect(readdirSync(join(folder, 'deep'))).toEqual(['file.txt']);
+  });
+});
+
+describe('writePiecesAtomic', () => {
+  const path = (): string => join(folder, 'pieces');
+  const write = (...pieces: string[]) =>
+    writePiecesAtomic(path(), async (descriptor) => {
+      for (const piece of pieces) {
+        if (piece === '') throw new Error('disk full');
+        writeWhole(descriptor, Buffer.from(piece));
+        await Promise.resolve();
+      }
+    });
+
+  it('puts all pieces in place at once, or leaves the old file and nothing else', async () => {
+    await write('a', 'b');
+    expect(readFileSync(path(), 'utf8')).toBe('ab');
+    await expect(write('c', '')).rejects.toThrow('disk full');
+    expect(readFileSync(path(), 'utf8')).toBe('ab');
+    expect(readdirSync(folder)).toEqual(['pieces']);
   });
 });
 

@@ -23,25 +23,69 @@ export function syncPath(path: string): void {
   }
 }
 
+/** Writes all bytes, however many calls that takes. */
+export function writeWhole(descriptor: number, bytes: Uint8Array): void {
+  let done = 0;
+  while (done < bytes.length) {
+    done += writeSync(descriptor, bytes, done, bytes.length - done);
+  }
+}
+
 /** Writes `data` to `path` so that a reader sees the old content or the new, never a part. */
 export function writeFileAtomic(path: string, data: string | Uint8Array): void {
+  const file = openUnfinished(path);
+  try {
+    writeWhole(file.descriptor, typeof data === 'string' ? Buffer.from(data, 'utf8') : data);
+  } catch (error) {
+    discard(file);
+    throw error;
+  }
+  putInPlace(file, path);
+}
+
+/**
+ * As `writeFileAtomic`, for a file that is too large to be in memory at once.
+ * @param write Writes the content to the descriptor it is given, with `writeWhole`.
+ */
+export async function writePiecesAtomic(
+  path: string,
+  write: (descriptor: number) => Promise<void>,
+): Promise<void> {
+  const file = openUnfinished(path);
+  try {
+    await write(file.descriptor);
+  } catch (error) {
+    discard(file);
+    throw error;
+  }
+  putInPlace(file, path);
+}
+
+interface UnfinishedFile {
+  readonly temporary: string;
+  readonly descriptor: number;
+}
+
+function openUnfinished(path: string): UnfinishedFile {
   mkdirSync(dirname(path), { recursive: true });
   const temporary = `${path}.tmp-${randomBytes(6).toString('hex')}`;
-  const bytes = typeof data === 'string' ? Buffer.from(data, 'utf8') : data;
-  const descriptor = openSync(temporary, 'wx');
+  return { temporary, descriptor: openSync(temporary, 'wx') };
+}
+
+function discard({ temporary, descriptor }: UnfinishedFile): void {
+  closeSync(descriptor);
+  rmSync(temporary, { force: true });
+}
+
+function putInPlace(file: UnfinishedFile, path: string): void {
   try {
-    let written = 0;
-    while (written < bytes.length) {
-      written += writeSync(descriptor, bytes, written, bytes.length - written);
-    }
-    fsyncSync(descriptor);
+    fsyncSync(file.descriptor);
   } catch (error) {
-    rmSync(temporary, { force: true });
+    discard(file);
     throw error;
-  } finally {
-    closeSync(descriptor);
   }
-  renameSync(temporary, path);
+  closeSync(file.descriptor);
+  renameSync(file.temporary, path);
   syncPath(dirname(path));
 }
 

@@ -1,6 +1,6 @@
 // One safetensors file, open for reading piece by piece; and the writer of one from pieces.
-import { closeSync, existsSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
-import { InputError } from '@masksearch/core';
+import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs';
+import { InputError, writeWhole } from '@masksearch/core';
 import { narrow, widen, type StoredDtype } from './float16.ts';
 import { elementCount } from './parameters.ts';
 import {
@@ -136,13 +136,5 @@ export async function writeSafetensorsPieces(
     }
   } finally {
     closeSync(descriptor);
-  }
-}
-
-/** Writes all bytes, however many calls that takes. */
-export function writeWhole(descriptor: number, bytes: Uint8Array): void {
-  let done = 0;
-  while (done < bytes.length) {
-    done += writeSync(descriptor, bytes, done, bytes.length - done);
   }
 }

@@ -1,10 +1,7 @@
 // Writes GGUF files (version 3): typed key-values, tensor infos, aligned data. Knows nothing about models.
-import { closeSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs';
-import { randomBytes } from 'node:crypto';
-import { dirname } from 'node:path';
-import { InputError, syncPath } from '@masksearch/core';
+import { InputError, writePiecesAtomic, writeWhole } from '@masksearch/core';
 import { elementCount } from '../parameters.ts';
-import { writeWhole, type Pieces } from '../safetensors-file.ts';
+import type { Pieces } from '../safetensors-file.ts';
 import { blockElements, encodeGguf, encodedBytes, type GgufDtype } from './quantize.ts';
 
 /** A value with its type in the file; integers are unsigned unless they are token types. */
@@ -41,21 +38,10 @@ export async function writeGguf(
   values: ReadonlyMap<string, GgufValue>,
   tensors: readonly GgufTensor[],
 ): Promise<void> {
-  const temporary = `${path}.tmp-${randomBytes(6).toString('hex')}`;
-  const descriptor = openSync(temporary, 'wx');
-  try {
-    const header = formatHeader(values, tensors);
-    writeWhole(descriptor, padded(header));
+  await writePiecesAtomic(path, async (descriptor) => {
+    writeWhole(descriptor, padded(formatHeader(values, tensors)));
     for (const tensor of tensors) await writeTensor(descriptor, tensor);
-    fsyncSync(descriptor);
-  } catch (error) {
-    rmSync(temporary, { force: true });
-    throw error;
-  } finally {
-    closeSync(descriptor);
-  }
-  renameSync(temporary, path);
-  syncPath(dirname(path));
+  });
 }
 
 async function writeTensor(
@@ -109,38 +95,40 @@ function formatHeader(
   return out.bytes();
 }
 
-function writeValue(out: ByteWriter, value: GgufValue): void {
-  switch (value.type) {
+type GgufArray = Extract<GgufValue, { readonly value: readonly unknown[] }>;
+type GgufScalar = Exclude<GgufValue, GgufArray>;
+
+function writeValue(out: ByteWriter, item: GgufValue): void {
+  if (item.type === 'strings' || item.type === 'i32s') {
+    out.u32(VALUE_TYPES.array);
+    writeArray(out, item);
+  } else {
+    out.u32(VALUE_TYPES[item.type]);
+    writeScalar(out, item);
+  }
+}
+
+function writeArray(out: ByteWriter, { type, value }: GgufArray): void {
+  out.u32(type === 'strings' ? VALUE_TYPES.string : VALUE_TYPES.i32);
+  out.u64(value.length);
+  for (const element of value) {
+    if (typeof element === 'string') out.string(element);
+    else out.u32(element >>> 0);
+  }
+}
+
+function writeScalar(out: ByteWriter, { type, value }: GgufScalar): void {
+  switch (type) {
     case 'u32':
-      out.u32(VALUE_TYPES.u32);
-      out.u32(value.value);
-      return;
+      return out.u32(value);
     case 'f32':
-      out.u32(VALUE_TYPES.f32);
-      out.f32(value.value);
-      return;
+      return out.f32(value);
     case 'bool':
-      out.u32(VALUE_TYPES.bool);
-      out.u8(value.value ? 1 : 0);
-      return;
+      return out.u8(value ? 1 : 0);
     case 'string':
-      out.u32(VALUE_TYPES.string);
-      out.string(value.value);
-      return;
-    case 'strings':
-      out.u32(VALUE_TYPES.array);
-      out.u32(VALUE_TYPES.string);
-      out.u64(value.value.length);
-      for (const text of value.value) out.string(text);
-      return;
-    case 'i32s':
-      out.u32(VALUE_TYPES.array);
-      out.u32(VALUE_TYPES.i32);
-      out.u64(value.value.length);
-      for (const number of value.value) out.u32(number >>> 0);
-      return;
+      return out.string(value);
     default:
-      return value satisfies never;
+      return type satisfies never;
   }
 }
 
