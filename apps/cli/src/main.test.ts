@@ -46,6 +46,18 @@ describe('the command line', () => {
     }
   });
 
+  test('loads nothing that does work to show help', () => {
+    const hooks = `import { registerHooks } from 'node:module';
+      registerHooks({ load(url, context, next) { console.error(url); return next(url, context); } });`;
+    const preload = `data:text/javascript,${encodeURIComponent(hooks)}`;
+    const args = ['--import', preload, MAIN, '--help'];
+    const { stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+    const loaded = stderr.trim().split('\n');
+    expect(loaded.some((url) => url.endsWith('/program.ts'))).toBe(true);
+    const heavy = /undici|hyparquet|@tensorflow|\/native\/|\/packages\/(search|tokenizer|train)\//;
+    expect(loaded.filter((url) => heavy.test(url))).toEqual([]);
+  });
+
   test('describes every key of a stage with range, default and source', () => {
     const { stdout } = masksearch('rl', '--help');
     expect(stdout.replace(/\s+/g, ' ')).toContain(

@@ -1,6 +1,5 @@
 // `masksearch doctor`
 import { Command } from 'commander';
-import { examine, formatChecks, isHealthy } from '../doctor/doctor.ts';
 
 export function doctorCommand(): Command {
   return new Command('doctor')
@@ -8,6 +7,7 @@ export function doctorCommand(): Command {
     .option('--json', 'print the report as JSON')
     .addHelpText('after', '\nExamples:\n  $ masksearch doctor\n  $ masksearch doctor --json')
     .action(async (options: { json?: boolean }) => {
+      const { examine, formatChecks, isHealthy } = await import('../doctor/doctor.ts');
       const checks = await examine();
       const healthy = isHealthy(checks);
       const text = options.json

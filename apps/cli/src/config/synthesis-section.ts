@@ -1,6 +1,7 @@
 // Configuration of trajectory making by language models: who plays which role, and how the work is shared out.
-import { synthesisConfigSchema } from '@masksearch/agent';
-import { endpointConfigSchema } from '@masksearch/chat';
+// Imports nothing but schemas, as every command builds its flags from this.
+import { synthesisConfigSchema } from '@masksearch/agent/synthesis-config';
+import { endpointConfigSchema } from '@masksearch/chat/endpoint-config';
 import { z } from 'zod';
 import { section, setting } from './setting.ts';
 
