@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { philox4x32, streamKey } from '../packages/core/src/index.ts';
 import { createNativeModel } from '../packages/engine/src/index.ts';
+import { qwen25HalfBillion as config } from '../packages/model/src/conformance/shapes.ts';
 import {
   elementCount,
   loraTargets,
@@ -18,28 +19,11 @@ import {
   PIECE_FLOATS,
   saveAdapterFolder,
   saveModelFolder,
-  type DecoderConfig,
   type LanguageModel,
   type PackedBatch,
 } from '../packages/model/src/index.ts';
 import { parseTokenizer } from '../packages/tokenizer/src/index.ts';
 import { printRow } from './search-rows.ts';
-
-/** Qwen2.5-0.5B. */
-const config: DecoderConfig = {
-  vocabularySize: 151_936,
-  width: 896,
-  layers: 24,
-  heads: 14,
-  keyValueHeads: 2,
-  headWidth: 64,
-  feedForwardWidth: 4864,
-  ropeTheta: 1_000_000,
-  normEpsilon: 1e-6,
-  maxPositions: 32_768,
-  attentionBias: true,
-  tiedEmbeddings: true,
-};
 
 /** Several shards of the 0.99 GB in BF16. */
 const MAX_SHARD_BYTES = 4e8;

@@ -10,6 +10,7 @@ export * from './initialize-weights.ts';
 export type * from './language-model.ts';
 export * from './lora.ts';
 export * from './model-folder.ts';
+export * from './names.ts';
 export * from './parameters.ts';
 export * from './peft-adapter.ts';
 export * from './rotary-frequencies.ts';

@@ -2,6 +2,7 @@
 import { ConfigError, InputError, RandomStream } from '@masksearch/core';
 import type { DecoderConfig } from './decoder-config.ts';
 import type { NamedTensor } from './language-model.ts';
+import { loraTargets, type LoraTarget } from './lora-targets.ts';
 import {
   elementCount,
   layerPrefix,
@@ -9,18 +10,6 @@ import {
   parameterSpecs,
   type ParameterSpec,
 } from './parameters.ts';
-
-/** The projections of a layer that an adapter can change, in the order of the layer. */
-export const loraTargets = [
-  'q_proj',
-  'k_proj',
-  'v_proj',
-  'o_proj',
-  'gate_proj',
-  'up_proj',
-  'down_proj',
-] as const;
-export type LoraTarget = (typeof loraTargets)[number];
 
 /** y = W x + (alpha / rank) · B A dropout(x), with W frozen. */
 export interface LoraConfig {

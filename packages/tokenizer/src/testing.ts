@@ -3,21 +3,26 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+/** Tool output as the user's, as both Qwen families write it. */
+const TOOL_AS_USER = `{{- '<|im_start|>user\\n<tool_response>\\n' + m.content + '\\n</tool_response><|im_end|>\\n' }}`;
+/** Any other turn, the end of the turns, and the start of the next. */
+const OTHERS_AND_PROMPT = `{%- else %}
+{{- '<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>\\n' }}
+{%- endif %}
+{%- endfor %}
+{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{% endif %}`;
+
 /** Like Qwen2.5: a system message of its own, a line break after the end of a turn, tool output as the user's. */
 const TURNS = `
 {%- if messages[0].role != 'system' %}{{- '<|im_start|>system\\nYou help.<|im_end|>\\n' }}{% endif %}
 {%- for m in messages %}
 {%- if m.role == 'tool' %}
-{{- '<|im_start|>user\\n<tool_response>\\n' + m.content + '\\n</tool_response><|im_end|>\\n' }}
+${TOOL_AS_USER}
 {%- elif m.role == 'system' and tools %}
 {{- '<|im_start|>system\\n' + m.content + '\\n# Tools' }}
 {%- for tool in tools %}{{- '\\n' + tool | tojson }}{% endfor %}
 {{- '\\nCall with <tool_call></tool_call>.<|im_end|>\\n' }}
-{%- else %}
-{{- '<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>\\n' }}
-{%- endif %}
-{%- endfor %}
-{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{% endif %}`;
+${OTHERS_AND_PROMPT}`;
 
 /** Like Qwen3: thoughts of turns before the user's last message are left out. */
 const THINKING = `
@@ -27,12 +32,8 @@ const THINKING = `
 {%- if m.role == 'assistant' and '</think>' in m.content and loop.index0 < ns.last %}
 {{- '<|im_start|>assistant\\n' + m.content.split('</think>')[-1].lstrip('\\n') + '<|im_end|>\\n' }}
 {%- elif m.role == 'tool' %}
-{{- '<|im_start|>user\\n<tool_response>\\n' + m.content + '\\n</tool_response><|im_end|>\\n' }}
-{%- else %}
-{{- '<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>\\n' }}
-{%- endif %}
-{%- endfor %}
-{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{% endif %}`;
+${TOOL_AS_USER}
+${OTHERS_AND_PROMPT}`;
 
 /** Like Llama 3.x: begin-of-text, contents trimmed, tool output quoted as JSON, tools in the first user message. */
 const HEADERS = `

@@ -4,8 +4,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { RandomStream } from '@masksearch/core';
-import { createTfjsModel, type DecoderConfig, type LoraConfig } from '@masksearch/model';
+import { createTfjsModel, type LoraConfig } from '@masksearch/model';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { GAME_DECODER } from '../test/game-decoder.ts';
 import { collectGameBySampler, GAME_TASKS, GAME_VOCABULARY } from '../test/search-game.ts';
 import { dapo, type DapoOptions } from './dapo/dapo.ts';
 import type { TrainingExample } from './packing.ts';
@@ -13,20 +14,6 @@ import type { MetricsRow } from './run/metrics-log.ts';
 import { constantSchedule } from './schedule.ts';
 import { sft } from './sft/sft.ts';
 
-const CONFIG: DecoderConfig = {
-  vocabularySize: GAME_VOCABULARY,
-  width: 16,
-  layers: 2,
-  heads: 2,
-  keyValueHeads: 1,
-  headWidth: 8,
-  feedForwardWidth: 24,
-  ropeTheta: 10_000,
-  normEpsilon: 1e-6,
-  maxPositions: 32,
-  attentionBias: true,
-  tiedEmbeddings: true,
-};
 const LORA: LoraConfig = {
   rank: 4,
   alpha: 8,
@@ -35,7 +22,7 @@ const LORA: LoraConfig = {
 };
 
 const create = (lora: LoraConfig, seed = 1) =>
-  createTfjsModel({ config: CONFIG, seed: 1, adapter: { config: lora, seed } });
+  createTfjsModel({ config: GAME_DECODER, seed: 1, adapter: { config: lora, seed } });
 
 function examples(): TrainingExample[] {
   const random = new RandomStream('adapter');
@@ -89,7 +76,9 @@ describe('training an adapter', { timeout: 60_000 }, () => {
     config: Partial<DapoOptions<(typeof GAME_TASKS)[number]>['config']>,
   ): Promise<{ rows: MetricsRow[]; change: number }> => {
     const model =
-      lora === undefined ? await createTfjsModel({ config: CONFIG, seed: 1 }) : await create(lora);
+      lora === undefined
+        ? await createTfjsModel({ config: GAME_DECODER, seed: 1 })
+        : await create(lora);
     const rows: MetricsRow[] = [];
     try {
       const before = (await model.weights()).map(({ data }) => data);

@@ -1,7 +1,8 @@
 // SFT and DAPO on a real decoder (tfjs, CPU backend), where packing, caches and kernels are at stake.
 import '../test/tfjs.ts';
 import { describe, expect, test } from 'vitest';
-import { createTfjsModel, type DecoderConfig, type LanguageModel } from '@masksearch/model';
+import { createTfjsModel, type LanguageModel } from '@masksearch/model';
+import { GAME_DECODER } from '../test/game-decoder.ts';
 import { collectGameBySampler, GAME_TASKS, GAME_VOCABULARY } from '../test/search-game.ts';
 import { RandomStream } from '@masksearch/core';
 import { dapo } from './dapo/dapo.ts';
@@ -9,21 +10,6 @@ import { countLabels, packMicroBatches, type TrainingExample } from './packing.t
 import type { MetricsRow } from './run/metrics-log.ts';
 import { constantSchedule } from './schedule.ts';
 import { sft } from './sft/sft.ts';
-
-const CONFIG: DecoderConfig = {
-  vocabularySize: GAME_VOCABULARY,
-  width: 16,
-  layers: 2,
-  heads: 2,
-  keyValueHeads: 1,
-  headWidth: 8,
-  feedForwardWidth: 24,
-  ropeTheta: 10_000,
-  normEpsilon: 1e-6,
-  maxPositions: 32,
-  attentionBias: true,
-  tiedEmbeddings: true,
-};
 
 /** Eight sequences of 2 to 15 tokens. */
 function raggedExamples(): TrainingExample[] {
@@ -35,7 +21,7 @@ function raggedExamples(): TrainingExample[] {
 }
 
 async function gradientsOf(budgetTokens: number): Promise<Map<string, Float32Array>> {
-  const model = await createTfjsModel({ config: CONFIG, seed: 1 });
+  const model = await createTfjsModel({ config: GAME_DECODER, seed: 1 });
   const examples = raggedExamples();
   const scale = 1 / countLabels(examples);
   for (const { batch } of packMicroBatches(examples, budgetTokens)) {
@@ -68,7 +54,7 @@ describe('training a decoder', { timeout: 30_000 }, () => {
   });
 
   test('sft lowers the loss', async () => {
-    const model = await createTfjsModel({ config: CONFIG, seed: 1 });
+    const model = await createTfjsModel({ config: GAME_DECODER, seed: 1 });
     const losses: number[] = [];
     await sft({
       model,
@@ -86,7 +72,7 @@ describe('training a decoder', { timeout: 30_000 }, () => {
 
   test("dapo: the sampler gives the trainer's log-probabilities, so ratios start at exactly 1", async () => {
     const run = async (): Promise<{ rows: MetricsRow[]; model: LanguageModel }> => {
-      const model = await createTfjsModel({ config: CONFIG, seed: 2 });
+      const model = await createTfjsModel({ config: GAME_DECODER, seed: 2 });
       const rows: MetricsRow[] = [];
       await dapo({
         model,

@@ -1,6 +1,6 @@
 // Configuration of how the model acts and learns: model, episode, sft, rollouts, reward, rl, evaluation.
 import type { ToolCalls } from '@masksearch/agent';
-import type { LoraTarget, TfjsBackend } from '@masksearch/model';
+import { loraTargets, TFJS_BACKENDS } from '@masksearch/model/names';
 import { z } from 'zod';
 import { section, setting } from './setting.ts';
 
@@ -12,24 +12,8 @@ const concurrency = (value: number) =>
     unit: 'episodes',
   }).default(value);
 
-// Named here again so that `--help` loads neither the agent nor tfjs.
+// Named here again so that `--help` does not load the agent.
 const TOOL_CALLS = ['tags', 'hermes', 'llama'] as const satisfies readonly ToolCalls[];
-const TFJS_BACKENDS = [
-  'tfjs-cpu',
-  'tfjs-wasm',
-  'tfjs-node',
-  'tfjs-node-gpu',
-] as const satisfies readonly TfjsBackend[];
-
-const LORA_TARGETS = [
-  'q_proj',
-  'k_proj',
-  'v_proj',
-  'o_proj',
-  'gate_proj',
-  'up_proj',
-  'down_proj',
-] as const satisfies readonly LoraTarget[];
 
 const loraSchema = section(
   {
@@ -43,9 +27,9 @@ const loraSchema = section(
     dropout: setting(z.number().min(0).lt(1), {
       about: "of the adapter's input; rl takes none",
     }).default(0),
-    targets: setting(z.array(z.enum(LORA_TARGETS)).min(1), {
-      about: `which projections are adapted: ${LORA_TARGETS.join(', ')}`,
-    }).default([...LORA_TARGETS]),
+    targets: setting(z.array(z.enum(loraTargets)).min(1), {
+      about: `which projections are adapted: ${loraTargets.join(', ')}`,
+    }).default([...loraTargets]),
   },
   "a low-rank adapter in place of full training; adapter/ in the stage's folder is PEFT's, model/ has it merged in",
 ).prefault({});

@@ -1,26 +1,11 @@
-import type { DecoderConfig } from '@masksearch/model';
+import { qwen25HalfBillion } from '@masksearch/model/conformance';
 import { describe, expect, test } from 'vitest';
 import { formatNeeds } from './format-needs.ts';
 import { memoryNeeds, type NeedsQuestion } from './memory-needs.ts';
 
-/** Qwen2.5-0.5B. */
-const config: DecoderConfig = {
-  vocabularySize: 151_936,
-  width: 896,
-  layers: 24,
-  heads: 14,
-  keyValueHeads: 2,
-  headWidth: 64,
-  feedForwardWidth: 4864,
-  ropeTheta: 1e6,
-  normEpsilon: 1e-6,
-  maxPositions: 32_768,
-  attentionBias: true,
-  tiedEmbeddings: true,
-};
 const GB = 1e9;
 const question: NeedsQuestion = {
-  config,
+  config: qwen25HalfBillion,
   sequenceTokens: [48],
   microBatchTokens: 48,
   concurrency: 1,

@@ -3,7 +3,8 @@ import { RandomStream } from '@masksearch/core';
 import { expect } from 'vitest';
 import type { DecoderConfig } from '../decoder-config.ts';
 import type { LanguageModel, NamedTensor } from '../language-model.ts';
-import { adapterSpecs, loraTargets, mergeAdapter, type LoraConfig } from '../lora.ts';
+import { adapterSpecs, mergeAdapter, type LoraConfig } from '../lora.ts';
+import { loraTargets } from '../lora-targets.ts';
 import { elementCount } from '../parameters.ts';
 import { referenceAdapterAccumulate, toReference } from '../reference/index.ts';
 import {

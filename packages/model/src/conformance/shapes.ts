@@ -10,6 +10,22 @@ export interface ConformanceShape {
   readonly lengths: readonly number[];
 }
 
+/** Qwen2.5-0.5B: for what has to hold at a real size. Not in the grid. */
+export const qwen25HalfBillion: DecoderConfig = {
+  vocabularySize: 151_936,
+  width: 896,
+  layers: 24,
+  heads: 14,
+  keyValueHeads: 2,
+  headWidth: 64,
+  feedForwardWidth: 4864,
+  ropeTheta: 1_000_000,
+  normEpsilon: 1e-6,
+  maxPositions: 32_768,
+  attentionBias: true,
+  tiedEmbeddings: true,
+};
+
 const base: DecoderConfig = {
   vocabularySize: 29,
   width: 16,

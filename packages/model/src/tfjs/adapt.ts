@@ -2,7 +2,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor, Tensor2D } from '@tensorflow/tfjs-core';
 import { layerPrefix } from '../parameters.ts';
-import { loraNames, loraTargets, type LoraConfig } from '../lora.ts';
+import { loraNames, type LoraConfig } from '../lora.ts';
+import { loraTargets } from '../lora-targets.ts';
 import { dropoutFactors, type DropoutKey } from '../lora-dropout.ts';
 
 /** An adapter that is switched on. */

@@ -5,10 +5,7 @@ import util from 'node:util';
 import * as tf from '@tensorflow/tfjs-core';
 import { UnavailableError } from '@masksearch/core';
 import { startBackend } from './backend.ts';
-
-/** Backends that the model runs on. */
-export const TFJS_BACKENDS = ['tfjs-cpu', 'tfjs-wasm', 'tfjs-node', 'tfjs-node-gpu'] as const;
-export type TfjsBackend = (typeof TFJS_BACKENDS)[number];
+import type { TfjsBackend } from './backend-names.ts';
 
 interface Source {
   /** What registers it; null if it comes with this package. */
