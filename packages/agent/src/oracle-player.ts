@@ -2,7 +2,7 @@
 // its task, but states only what a search has shown.
 import type { Gold, Task } from '@masksearch/core';
 import { findEvidence, occursIn } from './evidence.ts';
-import type { PlayedTurn, Player, TurnRequest } from './player.ts';
+import { type PlayedTurn, type Player, type TurnRequest, writtenTurn } from './player.ts';
 import type { EpisodeCodec } from './episode-codec.ts';
 import { isJoinable, joinSlots, renderAnswerTurn, renderSearchTurn } from './protocol.ts';
 import { planOf, type PlanStep } from './teacher-plan.ts';
@@ -38,13 +38,7 @@ export class OraclePlayer implements Player {
 
   act({ turn, maxTokens }: TurnRequest): Promise<PlayedTurn> {
     const ids = this.#codec.encodeTurn(turn === 0 ? this.#begin() : this.#continue());
-    const fits = ids.length <= maxTokens;
-    const kept = fits ? ids : ids.slice(0, maxTokens);
-    return Promise.resolve({
-      ids: kept,
-      logProbs: new Float32Array(kept.length),
-      reason: fits ? 'stop' : 'length',
-    });
+    return Promise.resolve(writtenTurn(ids, maxTokens));
   }
 
   observe({ text }: { readonly text: string }): void {

@@ -23,6 +23,17 @@ export interface Player {
   close(): void;
 }
 
+/** A turn that is written as text by a teacher, cut at its budget; it was not sampled, so its log-probabilities are 0. */
+export function writtenTurn(ids: Int32Array, maxTokens: number): PlayedTurn {
+  const fits = ids.length <= maxTokens;
+  const kept = fits ? ids : ids.slice(0, maxTokens);
+  return {
+    ids: kept,
+    logProbs: new Float32Array(kept.length),
+    reason: fits ? 'stop' : 'length',
+  };
+}
+
 /** Plays with a model: one sampler sequence, its cache kept between the turns. */
 export class SamplerPlayer implements Player {
   readonly #sequence: SamplerSequence;

@@ -1,11 +1,10 @@
 // One attempt over HTTP: sends a request, reads the answer whole or in pieces, and never waits longer than allowed.
+import { parseRetryAfter, type Secret } from '@masksearch/core';
 import { request as httpRequest, type Dispatcher } from 'undici';
 import type { z } from 'zod';
 import { AttemptError } from './chat-errors.ts';
 import type { ChatResponse, Usage } from './chat-types.ts';
 import type { EndpointConfig } from './endpoint-config.ts';
-import { parseRetryAfter } from './retry-delay.ts';
-import type { Secret } from './secret.ts';
 import { EventReader } from './server-sent-events.ts';
 import { Assembly, chunkSchema, completionSchema } from './wire.ts';
 

@@ -1,6 +1,12 @@
 // The client of one endpoint: cache, cost cap, limits and retries around single attempts.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CancelledError } from '@masksearch/core';
+import {
+  CancelledError,
+  RateLimiter,
+  retryDelayMs,
+  type Secret,
+  secretFromEnvironment,
+} from '@masksearch/core';
 import { Agent } from 'undici';
 import { attempt } from './attempt.ts';
 import { AttemptError, ChatError } from './chat-errors.ts';
@@ -8,10 +14,7 @@ import type { ChatModel, ChatOptions, ChatRequest, ChatResponse, Usage } from '.
 import { CostMeter } from './cost-meter.ts';
 import { resolveEndpointConfig, type EndpointConfig } from './endpoint-config.ts';
 import type { endpointConfigSchema } from './endpoint-config.ts';
-import { RateLimiter } from './rate-limiter.ts';
 import { cacheKey, type ResponseCache } from './response-cache.ts';
-import { retryDelayMs } from './retry-delay.ts';
-import { secretFromEnvironment, type Secret } from './secret.ts';
 import { toWire } from './wire.ts';
 import type { z } from 'zod';
 

@@ -4,7 +4,5 @@ export type * from './chat-types.ts';
 export { completeJson, type JsonAnswer, type RepairMessage } from './complete-json.ts';
 export { CostMeter, type CostReport, type Price, type Reservation } from './cost-meter.ts';
 export * from './endpoint-config.ts';
-export { RateLimiter, type Permit, type RateLimits } from './rate-limiter.ts';
 export { cacheKey, ResponseCache } from './response-cache.ts';
-export { Secret, secretFromEnvironment } from './secret.ts';
 export { parseTolerantJson } from './tolerant-json.ts';

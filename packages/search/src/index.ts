@@ -7,14 +7,12 @@ export { RecordSearch } from './cassette/record-search.ts';
 export { ReplaySearch } from './cassette/replay-search.ts';
 export type { CorpusStatistics } from './corpus-statistics.ts';
 export * from './english-analysis.ts';
-export { readLimited } from './http/read-limited.ts';
 export {
   DEFAULT_POLICY,
   type JsonRequest,
   requestJson,
   type RequestPolicy,
 } from './http/request-json.ts';
-export { Secret, secretFromEnvironment } from './http/secret.ts';
 export { type BuildOptions, buildIndex, buildIndexInMemory } from './index-builder.ts';
 export type { IndexHeader } from './index-format.ts';
 export { porterStem } from './porter-stemmer.ts';

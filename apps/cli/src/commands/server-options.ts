@@ -1,7 +1,6 @@
 // What the server commands have in common: address, key, and serving until Ctrl-C.
 import { once } from 'node:events';
-import { ConfigError } from '@masksearch/core';
-import { Secret } from '@masksearch/search';
+import { ConfigError, Secret } from '@masksearch/core';
 import type { RunningServer } from '@masksearch/serve';
 import type { Command } from 'commander';
 

@@ -1,6 +1,6 @@
 // Search tools beyond the run's own index: servers, web services, and a language model that plays one.
 import { ChatClient } from '@masksearch/chat';
-import { ConfigError } from '@masksearch/core';
+import { ConfigError, Secret } from '@masksearch/core';
 import {
   connectRetrieve,
   noiseSchedule,
@@ -8,7 +8,6 @@ import {
   openWebSearch,
   PageSearch,
   type SearchTool,
-  Secret,
   SimulatedSearch,
 } from '@masksearch/search';
 import type { RunConfig } from '../config/run-config.ts';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { prepareRun } from '../../test/prepare-run.ts';
-import { hasRedis, startRedis } from '../../test/redis-server.ts';
+import { hasRedis, startRedis } from '@masksearch/queue/testing';
 import { synthesisTrial, type TrialOptions, type TrialResult } from '../../test/synthesis-trial.ts';
 
 const TIMEOUT_MS = 600_000;

@@ -6,7 +6,7 @@ import type { EpisodeCodec } from '../episode-codec.ts';
 import type { EpisodeConfig } from '../episode-config.ts';
 import { joinQueries } from '../multi-query.ts';
 import { neutralise } from '../neutralise.ts';
-import type { PlayedTurn, Player, TurnRequest } from '../player.ts';
+import { type PlayedTurn, type Player, type TurnRequest, writtenTurn } from '../player.ts';
 import { isJoinable, renderAnswerTurn, renderSearchTurn } from '../protocol.ts';
 import {
   askObserver,
@@ -70,14 +70,7 @@ export class ModelPlayer implements Player {
       return nothing();
     }
     this.#transcript.push(text);
-    const ids = this.#options.codec.encodeTurn(text);
-    const fits = ids.length <= maxTokens;
-    const kept = fits ? ids : ids.slice(0, maxTokens);
-    return {
-      ids: kept,
-      logProbs: new Float32Array(kept.length),
-      reason: fits ? 'stop' : 'length',
-    };
+    return writtenTurn(this.#options.codec.encodeTurn(text), maxTokens);
   }
 
   observe({ text }: { readonly text: string }): void {

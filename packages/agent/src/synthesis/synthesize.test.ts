@@ -431,7 +431,7 @@ describe('prompts', () => {
   it('are Chinese for Chinese text, whatever its file is called', async () => {
     const passage = {
       ...(PASSAGES[0] as (typeof PASSAGES)[number]),
-      id: '/home/en/wiki#0',
+      id: 'dumps/en/wiki#0',
       text: '贝洛在一七〇三年创办了古图公司，他出生于利希蒂。',
     };
     const task = maskTask(passage, ['古图公司']);
@@ -440,7 +440,7 @@ describe('prompts', () => {
     expect(provenance?.language).toBe('zh');
     expect(provenance?.prompts['planner']).toBe(promptHash(CHINESE, 'planner'));
     const english = await synthesize(
-      { ...FILL_TASK, documentId: '/home/zhang/zh' },
+      { ...FILL_TASK, documentId: 'dumps/zhang/zh' },
       0,
       environmentOf(model()),
     );

@@ -2,7 +2,7 @@
 import { UnavailableError } from '@masksearch/core';
 import { describe, expect, it } from 'vitest';
 import { queueSuite } from '../../test/queue-suite.ts';
-import { hasRedis, startRedis } from '../../test/redis-server.ts';
+import { hasRedis, startRedis } from '../testing/redis-server.ts';
 import { RedisQueue } from './redis-queue.ts';
 
 let redis: Awaited<ReturnType<typeof startRedis>> | undefined;

@@ -1,6 +1,12 @@
 // Requests that fail in every way a server can fail them; errors and logs never hold the key.
 import { inspect } from 'node:util';
-import { CancelledError, InputError, TimeoutError, UnavailableError } from '@masksearch/core';
+import {
+  CancelledError,
+  InputError,
+  Secret,
+  TimeoutError,
+  UnavailableError,
+} from '@masksearch/core';
 import { afterEach, describe, expect, it } from 'vitest';
 import {
   type Answer,
@@ -9,7 +15,6 @@ import {
   startFakeServer,
 } from '../../test/fake-server.ts';
 import { requestJson, type JsonRequest } from './request-json.ts';
-import { Secret, secretFromEnvironment } from './secret.ts';
 
 const CANARY = 'key/with+signs&canary=31415926535';
 const key = new Secret(CANARY);
@@ -108,22 +113,5 @@ describe('requestJson', () => {
     const error = await failureOf(ask(() => away, { policy: { ...QUICK, retries: 0 } }));
     expect(error).toBeInstanceOf(UnavailableError);
     expect(server.asked).toHaveLength(1);
-  });
-});
-
-describe('Secret', () => {
-  it('shows itself nowhere but where asked', async () => {
-    server = await startFakeServer(() => ({ body: {} }));
-    const text = [String(key), JSON.stringify({ key }), inspect(key), key.redact(`a${CANARY}b`)];
-    expect(text.join()).not.toContain('canary');
-    expect(key.reveal()).toBe(CANARY);
-  });
-
-  it('comes from the environment, and names the variable that is missing', async () => {
-    server = await startFakeServer(() => ({ body: {} }));
-    process.env['MASKSEARCH_TEST_KEY'] = ` ${CANARY}\n`;
-    expect(secretFromEnvironment('MASKSEARCH_TEST_KEY').reveal()).toBe(CANARY);
-    delete process.env['MASKSEARCH_TEST_KEY'];
-    expect(() => secretFromEnvironment('MASKSEARCH_TEST_KEY')).toThrow(/MASKSEARCH_TEST_KEY/);
   });
 });

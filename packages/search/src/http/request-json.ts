@@ -4,11 +4,13 @@ import {
   CancelledError,
   InputError,
   MaskSearchError,
+  parseRetryAfter,
+  readLimited,
+  retryDelayMs,
+  type Secret,
   UnavailableError,
   withDeadline,
 } from '@masksearch/core';
-import { readLimited } from './read-limited.ts';
-import type { Secret } from './secret.ts';
 
 export interface JsonRequest {
   /** Who asks, for messages. */
@@ -27,9 +29,9 @@ export interface JsonRequest {
 export interface RequestPolicy {
   /** Tries after the first one fails in a way that may pass: no connection, 429, 500, 502, 503, 504. */
   readonly retries: number;
-  /** Wait before the first retry; doubles each time, with jitter. A `Retry-After` header takes its place. */
+  /** Upper bound of the wait before the first retry; doubles each time and is drawn from. A `Retry-After` is added. */
   readonly backoffMs: number;
-  /** A `Retry-After` beyond this is not waited for. */
+  /** Upper bound of every wait; a `Retry-After` beyond it is not waited for. */
   readonly maxWaitMs: number;
   /** Milliseconds of one try. */
   readonly tryTimeoutMs: number;
@@ -83,21 +85,18 @@ async function tryRepeatedly(request: JsonRequest, signal: AbortSignal): Promise
     } catch (error) {
       if (signal.aborted) throw new CancelledError(`${request.where}: cancelled.`);
       if (!(error instanceof PassingFailure)) throw error;
-      const waitMs = error.retryAfterMs ?? backoff(policy, attempt);
-      if (attempt >= policy.retries || waitMs > policy.maxWaitMs) {
+      const { retryAfterMs = 0 } = error;
+      if (attempt >= policy.retries || retryAfterMs > policy.maxWaitMs) {
         throw new UnavailableError(
           `${request.where}: expected an answer from ${placeOf(request.url)}, received ${error.message} (${attempt + 1} tries).`,
           { cause: error.cause },
         );
       }
+      const limits = { baseMs: policy.backoffMs, maxMs: policy.maxWaitMs };
+      const waitMs = retryDelayMs(attempt + 1, Math.random(), limits, retryAfterMs);
       await sleep(waitMs, undefined, { signal });
     }
   }
-}
-
-/** Half of the wait is fixed and half random, so that many clients do not come back together. */
-function backoff({ backoffMs }: RequestPolicy, attempt: number): number {
-  return backoffMs * 2 ** attempt * (0.5 + Math.random() / 2);
 }
 
 async function tryOnce(
@@ -126,7 +125,9 @@ async function tryOnce(
   }
   const refusal = `status ${response.status} ${JSON.stringify(text.slice(0, 200))}`;
   if (PASSING.has(response.status)) {
-    throw new PassingFailure(refusal, { retryAfterMs: retryAfterOf(response) });
+    throw new PassingFailure(refusal, {
+      retryAfterMs: parseRetryAfter(response.headers.get('retry-after'), Date.now()),
+    });
   }
   if (!response.ok) {
     throw new UnavailableError(
@@ -148,14 +149,6 @@ async function tryOnce(
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return error.cause instanceof Error ? error.cause.message || error.message : error.message;
-}
-
-/** `Retry-After` in seconds or as a date. */
-function retryAfterOf(response: Response): number | undefined {
-  const value = response.headers.get('retry-after');
-  if (value === null) return undefined;
-  const ms = /^\d+(\.\d+)?$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
-  return Number.isFinite(ms) ? Math.max(0, ms) : undefined;
 }
 
 /** Without query and credentials, where keys may stand. */

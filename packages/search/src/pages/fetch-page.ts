@@ -5,8 +5,13 @@ import { request as httpsRequest } from 'node:https';
 import { isIP, type LookupFunction } from 'node:net';
 import type { Readable } from 'node:stream';
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
-import { InputError, MaskSearchError, UnavailableError, withDeadline } from '@masksearch/core';
-import { readLimited } from '../http/read-limited.ts';
+import {
+  InputError,
+  MaskSearchError,
+  readLimited,
+  UnavailableError,
+  withDeadline,
+} from '@masksearch/core';
 import { pageText } from './html-text.ts';
 import { isPublicAddress } from './public-address.ts';
 

@@ -1,8 +1,13 @@
 // A search tool behind HTTP: any server that speaks Search-R1's `/retrieve`.
-import { InputError, parseRecord, type SearchResult, UnavailableError } from '@masksearch/core';
+import {
+  InputError,
+  parseRecord,
+  type SearchResult,
+  type Secret,
+  UnavailableError,
+} from '@masksearch/core';
 import type { CorpusStatistics } from '../corpus-statistics.ts';
 import { requestJson, type JsonRequest, type RequestPolicy } from '../http/request-json.ts';
-import type { Secret } from '../http/secret.ts';
 import { checkSearchRequest } from '../search-request.ts';
 import type { SearchOptions, SearchRequest, SearchTool } from '../search-tool.ts';
 import { type IndexInfo, indexInfoSchema, readResponse, termsResponseSchema } from './wire.ts';

@@ -1,8 +1,7 @@
 // An index on an OpenSearch (or Elasticsearch) server as a search tool.
-import { ConfigError, parseRecord, type SearchResult } from '@masksearch/core';
+import { ConfigError, parseRecord, type SearchResult, Secret } from '@masksearch/core';
 import { z } from 'zod';
 import { requestJson, type RequestPolicy } from '../http/request-json.ts';
-import { Secret } from '../http/secret.ts';
 import { checkSearchRequest } from '../search-request.ts';
 import type { SearchOptions, SearchRequest, SearchTool } from '../search-tool.ts';
 

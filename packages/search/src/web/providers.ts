@@ -23,6 +23,22 @@ function fromBox(box: z.infer<typeof boxSchema>): WebResult[] {
   return [{ title: box.title ?? '', url: box.link, text: answer }];
 }
 
+const contentsSchema = z.looseObject({
+  results: z.array(
+    z.looseObject({ title: text, url: z.string(), content: text, score: z.number().nullish() }),
+  ),
+});
+
+/** The form that Tavily and SearXNG share. */
+function readContents(answer: unknown, name: string): WebResult[] {
+  return parseRecord(contentsSchema, answer, name).results.map((result) => ({
+    title: result.title ?? '',
+    url: result.url,
+    text: result.content ?? '',
+    score: result.score ?? undefined,
+  }));
+}
+
 const keyOf = (keys: readonly { reveal(): string }[], index = 0): string =>
   keys[index]?.reveal() ?? '';
 
@@ -91,21 +107,7 @@ const tavily: WebProvider = {
     headers: { authorization: `Bearer ${keyOf(keys)}` },
     body: { query, max_results: count },
   }),
-  read: (answer) => {
-    const item = z.looseObject({
-      title: text,
-      url: z.string(),
-      content: text,
-      score: z.number().nullish(),
-    });
-    const { results } = parseRecord(z.looseObject({ results: z.array(item) }), answer, 'tavily');
-    return results.map(({ title, url, content, score }) => ({
-      title: title ?? '',
-      url,
-      text: content ?? '',
-      score: score ?? undefined,
-    }));
-  },
+  read: (answer) => readContents(answer, 'tavily'),
 };
 
 /** @see https://api-dashboard.search.brave.com/app/documentation/web-search */
@@ -140,21 +142,7 @@ const searxng: WebProvider = {
   maxResults: 50,
   licence: 'terms of the engines behind the instance; pages keep their own',
   request: ({ query, base }) => ({ url: urlWith(base, 'search', { q: query, format: 'json' }) }),
-  read: (answer) => {
-    const item = z.looseObject({
-      title: text,
-      url: z.string(),
-      content: text,
-      score: z.number().nullish(),
-    });
-    const { results } = parseRecord(z.looseObject({ results: z.array(item) }), answer, 'searxng');
-    return results.map(({ title, url, content, score }) => ({
-      title: title ?? '',
-      url,
-      text: content ?? '',
-      score: score ?? undefined,
-    }));
-  },
+  read: (answer) => readContents(answer, 'searxng'),
 };
 
 /** Closed to new customers; ends on 1 January 2027. @see https://developers.google.com/custom-search/v1/reference/rest/v1/cse/list */

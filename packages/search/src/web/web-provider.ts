@@ -1,5 +1,5 @@
 // What differs between web search services: how they are asked and where their results stand.
-import type { Secret } from '../http/secret.ts';
+import type { Secret } from '@masksearch/core';
 
 export interface WebProvider {
   /** Recorded with every result, e.g. `brave`. */

@@ -1,9 +1,14 @@
 // Every service against a local server that speaks the format it documents; keys never leave their header or parameter.
 import { inspect } from 'node:util';
-import { CancelledError, ConfigError, InputError, UnavailableError } from '@masksearch/core';
+import {
+  CancelledError,
+  ConfigError,
+  InputError,
+  Secret,
+  UnavailableError,
+} from '@masksearch/core';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type Asked, type FakeServer, startFakeServer } from '../../test/fake-server.ts';
-import { Secret } from '../http/secret.ts';
 import { OpenSearchTool } from './opensearch.ts';
 import { WEB_PROVIDERS, type WebProviderName } from './providers.ts';
 import { openWebSearch, WebSearch } from './web-search.ts';

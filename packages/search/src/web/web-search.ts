@@ -1,8 +1,14 @@
 // A web search service as a search tool: paced, retried, its results in one form with their source and terms.
-import { ConfigError, InputError, type SearchResult, withDeadline } from '@masksearch/core';
-import { RateLimit } from '../http/rate-limit.ts';
+import {
+  ConfigError,
+  InputError,
+  RateLimiter,
+  type SearchResult,
+  type Secret,
+  secretFromEnvironment,
+  withDeadline,
+} from '@masksearch/core';
 import { requestJson, type RequestPolicy } from '../http/request-json.ts';
-import { type Secret, secretFromEnvironment } from '../http/secret.ts';
 import { checkSearchRequest } from '../search-request.ts';
 import type { SearchOptions, SearchRequest, SearchTool } from '../search-tool.ts';
 import { plainText } from '../pages/html-text.ts';
@@ -19,12 +25,15 @@ export interface WebSearchOptions {
 
 /**
  * Opens a service; its keys come from the environment.
- * @throws {UnavailableError} a key is not set; the message names the variable.
- * @throws {ConfigError} there is no address.
+ * @throws {ConfigError} a key is not set, or there is no address.
  */
 export function openWebSearch(name: WebProviderName, options: WebSearchOptions = {}): WebSearch {
   const provider = WEB_PROVIDERS[name];
-  return new WebSearch(provider, provider.keyVariables.map(secretFromEnvironment), options);
+  return new WebSearch(
+    provider,
+    provider.keyVariables.map((name) => secretFromEnvironment(name)),
+    options,
+  );
 }
 
 /**
@@ -36,7 +45,7 @@ export class WebSearch implements SearchTool {
   readonly #provider: WebProvider;
   readonly #keys: readonly Secret[];
   readonly #base: URL;
-  readonly #limit: RateLimit;
+  readonly #limiter: RateLimiter;
   readonly #policy: Partial<RequestPolicy>;
 
   constructor(provider: WebProvider, keys: readonly Secret[], options: WebSearchOptions = {}) {
@@ -51,7 +60,8 @@ export class WebSearch implements SearchTool {
     this.#provider = provider;
     this.#keys = keys;
     this.#base = base;
-    this.#limit = new RateLimit(options.callsPerSecond ?? 1);
+    const { callsPerSecond = 1 } = options;
+    this.#limiter = new RateLimiter({ requestsPerMinute: 60 * callsPerSecond, isEven: true });
     this.#policy = options.policy ?? {};
   }
 
@@ -62,7 +72,7 @@ export class WebSearch implements SearchTool {
     if (query.trim() === '') return [];
     const { name, maxResults } = this.#provider;
     return withDeadline(`WebSearch(${name})`, options, async (signal) => {
-      await this.#limit.turn(signal);
+      (await this.#limiter.acquire(0, signal)).release(); // spaced out, not limited in number
       const count = Math.min(topK + (exclude?.size ?? 0), maxResults);
       const ask = { query, count, base: this.#base, keys: this.#keys };
       const answer = await requestJson({

@@ -12,11 +12,12 @@ import {
 } from '@masksearch/agent';
 import { MASK_MARKER, streamKey, type Task } from '@masksearch/core';
 import type { SearchTool } from '@masksearch/search';
-import { HttpError, toHttpError } from '../http/http-error.ts';
+import { HttpError } from '../http/http-error.ts';
 import type { Call } from '../http/server.ts';
 import type { ChatRequest } from './chat-request.ts';
 import { ChatResponse, type Choice, type FinishReason } from './chat-response.ts';
 import type { ServedModel } from './chat-server.ts';
+import { type SendPart, sendParts } from './send-parts.ts';
 
 export interface AgentOptions {
   readonly search: SearchTool;
@@ -54,7 +55,9 @@ export class AgentService {
       logProbs: false,
     });
     if (request.stream === true) {
-      await this.#stream(request, task, call, response);
+      await sendParts(call.events(), (send) =>
+        this.#stream(request, task, call.signal, response, send),
+      );
       return;
     }
     const steps: string[] = [];
@@ -66,30 +69,20 @@ export class AgentService {
   async #stream(
     request: ChatRequest,
     task: Task,
-    call: Call,
+    signal: AbortSignal,
     response: ChatResponse,
+    send: SendPart,
   ): Promise<void> {
-    const events = call.events();
-    const send = (part: object): Promise<void> => events.write(JSON.stringify(part));
-    try {
-      await send(response.opening(0));
-      const episode = await this.#play(request, task, call.signal, (step) =>
-        send(response.reasoning(0, `${step}\n`)),
-      );
-      const { content, finish } = choiceOf(episode, '');
-      await send(response.piece(0, content, []));
-      await send(response.closing(0, finish, detailsOf(episode)));
-      if (request.stream_options?.include_usage === true) {
-        await send(response.usage(usageOf(episode)));
-      }
-    } catch (error) {
-      const { message, status } = toHttpError(error);
-      await send({ error: { message, type: 'server_error', code: status } }).catch(() => {});
-      events.end();
-      throw error;
+    await send(response.opening(0));
+    const episode = await this.#play(request, task, signal, (step) =>
+      send(response.reasoning(0, `${step}\n`)),
+    );
+    const { content, finish } = choiceOf(episode, '');
+    await send(response.piece(0, content, []));
+    await send(response.closing(0, finish, detailsOf(episode)));
+    if (request.stream_options?.include_usage === true) {
+      await send(response.usage(usageOf(episode)));
     }
-    await events.write('[DONE]');
-    events.end();
   }
 
   async #play(

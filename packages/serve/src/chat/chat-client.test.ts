@@ -1,7 +1,7 @@
 // Our own client of OpenAI-compatible endpoints drives our own server, whole and streamed, tools and keys included.
 import { renderSearchTurn, ProtocolCodec } from '@masksearch/agent';
 import { ChatClient, type EndpointConfig } from '@masksearch/chat';
-import { Secret } from '@masksearch/search';
+import { Secret } from '@masksearch/core';
 import { afterEach, expect, it } from 'vitest';
 import { protocolTokenizer as tokenizer, ScriptedModel } from '../../test/scripted-model.ts';
 import type { RunningServer } from '../http/server.ts';

@@ -8,10 +8,10 @@ import {
   ProtocolCodec,
   runEpisode,
 } from '@masksearch/agent';
-import { streamKey } from '@masksearch/core';
+import { Secret, streamKey } from '@masksearch/core';
 import { createNativeModel } from '@masksearch/engine';
 import type { LanguageModel } from '@masksearch/model';
-import { type SearchTool, Secret } from '@masksearch/search';
+import type { SearchTool } from '@masksearch/search';
 import { ChatTemplate, trainBpe } from '@masksearch/tokenizer';
 import OpenAI, { APIError } from 'openai';
 import type { ChatCompletionCreateParamsNonStreaming, ChatCompletionTool } from 'openai/resources';

@@ -1,10 +1,15 @@
 // A model behind the OpenAI API: chat completions, whole or streamed, over one sampler that batches all requests.
 import type { DecoderConfig, Sampler, SamplerOptions } from '@masksearch/model';
-import type { Secret } from '@masksearch/search';
 import type { ChatTemplate, Tokenizer } from '@masksearch/tokenizer';
 import { Admission } from '../http/admission.ts';
 import { HttpError } from '../http/http-error.ts';
-import { type Call, type Route, type RunningServer, startServer } from '../http/server.ts';
+import {
+  type Call,
+  type ListenOptions,
+  type Route,
+  type RunningServer,
+  startServer,
+} from '../http/server.ts';
 import { type AgentOptions, AgentService } from './agent-service.ts';
 import type { ChatFormat } from './chat-format.ts';
 import { type ChatRequest, chatRequestSchema, refuseUnsupported } from './chat-request.ts';
@@ -19,7 +24,7 @@ export interface ServableModel {
   sampler(options: SamplerOptions): Sampler;
 }
 
-export interface ChatServerOptions {
+export interface ChatServerOptions extends ListenOptions {
   /** Under which clients ask for the model; with `-agent` for the agent. */
   readonly name: string;
   readonly model: ServableModel;
@@ -30,11 +35,7 @@ export interface ChatServerOptions {
   readonly template?: { readonly template: ChatTemplate; readonly endTokens: readonly string[] };
   /** Offers the whole search loop as a second model. */
   readonly agent?: AgentOptions;
-  readonly host?: string;
-  readonly port: number;
-  readonly key?: Secret | undefined;
   readonly limits?: Partial<ChatLimits>;
-  readonly onError?: (error: unknown) => void;
 }
 
 export interface ChatLimits {

@@ -1,11 +1,12 @@
 // Chat completions of the model itself: n sampled turns, sent whole or as they come.
 import { randomInt } from 'node:crypto';
 import { streamKey } from '@masksearch/core';
-import { HttpError, toHttpError } from '../http/http-error.ts';
-import type { Call, EventStream } from '../http/server.ts';
+import { HttpError } from '../http/http-error.ts';
+import type { Call } from '../http/server.ts';
 import { type ChatRequest, stopStringsOf, toolsOf, type WireTool } from './chat-request.ts';
 import { ChatResponse, type Choice } from './chat-response.ts';
 import type { ServedModel } from './chat-server.ts';
+import { type SendPart, sendParts } from './send-parts.ts';
 import { sampleTurn, type TurnJob } from './sample-turn.ts';
 import { TurnText } from './turn-text.ts';
 
@@ -34,7 +35,11 @@ export class CompletionService {
     const failed = new AbortController();
     const job = this.#prepare(request, AbortSignal.any([call.signal, failed.signal]));
     try {
-      await (request.stream === true ? this.#stream(job, call.events()) : this.#whole(job, call));
+      if (request.stream === true) {
+        await sendParts(call.events(), (send) => this.#stream(job, send));
+      } else {
+        await this.#whole(job, call);
+      }
     } catch (error) {
       failed.abort();
       throw error;
@@ -108,30 +113,14 @@ export class CompletionService {
     call.send(200, job.response.whole(choices, usageOf(job)));
   }
 
-  async #stream(job: Job, events: EventStream): Promise<void> {
-    const send = (part: object): Promise<void> => events.write(JSON.stringify(part));
-    try {
-      await Promise.all(job.turns.map((turn, index) => this.#streamChoice(job, turn, index, send)));
-      if (job.request.stream_options?.include_usage === true) {
-        await send(job.response.usage(usageOf(job)));
-      }
-    } catch (error) {
-      // The status has been sent; clients take an error in the stream for one of the request.
-      const { message, status } = toHttpError(error);
-      await send({ error: { message, type: 'server_error', code: status } }).catch(() => {});
-      events.end();
-      throw error;
+  async #stream(job: Job, send: SendPart): Promise<void> {
+    await Promise.all(job.turns.map((turn, index) => this.#streamChoice(job, turn, index, send)));
+    if (job.request.stream_options?.include_usage === true) {
+      await send(job.response.usage(usageOf(job)));
     }
-    await events.write('[DONE]');
-    events.end();
   }
 
-  async #streamChoice(
-    job: Job,
-    turn: TurnJob,
-    index: number,
-    send: (part: object) => Promise<void>,
-  ): Promise<void> {
+  async #streamChoice(job: Job, turn: TurnJob, index: number, send: SendPart): Promise<void> {
     const { response } = job;
     await send(response.opening(index));
     const pieces = sampleTurn(turn);

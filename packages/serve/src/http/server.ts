@@ -2,25 +2,34 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { ConfigError, MaskSearchError, UnavailableError } from '@masksearch/core';
-import { readLimited, type Secret } from '@masksearch/search';
+import {
+  ConfigError,
+  MaskSearchError,
+  readLimited,
+  type Secret,
+  UnavailableError,
+} from '@masksearch/core';
 import type { ZodType } from 'zod';
 import { HttpError, toHttpError } from './http-error.ts';
 
-export interface ServerOptions {
-  readonly routes: readonly Route[];
+/** What every server here is told by its caller. */
+export interface ListenOptions {
   /** Default 127.0.0.1. */
   readonly host?: string;
   /** 0 takes a free one. */
   readonly port: number;
   /** Asked for as a bearer token; required to listen beyond this machine. */
   readonly key?: Secret | undefined;
+  /** Told of errors that nobody foresaw. */
+  readonly onError?: (error: unknown) => void;
+}
+
+export interface ServerOptions extends ListenOptions {
+  readonly routes: readonly Route[];
   /** Default 1 MiB. */
   readonly maxBodyBytes?: number;
   /** The JSON that tells of a refusal. */
   readonly errorBody: (error: HttpError) => unknown;
-  /** Told of errors that nobody foresaw. */
-  readonly onError?: (error: unknown) => void;
 }
 
 export interface Route {

@@ -8,6 +8,7 @@ import {
   type Passage,
   RandomStream,
   type SearchResult,
+  Secret,
   TimeoutError,
   UnavailableError,
 } from '@masksearch/core';
@@ -17,7 +18,6 @@ import {
   RetrieveClient,
   type SearchOptions,
   type SearchTool,
-  Secret,
 } from '@masksearch/search';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { RunningServer } from '../http/server.ts';

@@ -9,23 +9,24 @@ import {
   type RetrieveRequest,
   retrieveRequestSchema,
   type SearchTool,
-  type Secret,
   termsRequestSchema,
   toWireDocument,
 } from '@masksearch/search';
 import { Admission } from '../http/admission.ts';
 import { HttpError } from '../http/http-error.ts';
-import { type Call, type Route, type RunningServer, startServer } from '../http/server.ts';
+import {
+  type Call,
+  type ListenOptions,
+  type Route,
+  type RunningServer,
+  startServer,
+} from '../http/server.ts';
 
-export interface RetrieveServerOptions {
+export interface RetrieveServerOptions extends ListenOptions {
   readonly tool: SearchTool;
-  readonly host?: string;
-  readonly port: number;
-  readonly key?: Secret | undefined;
   /** Passages per query where a request does not say; default 3, as in Search-R1. */
   readonly topK?: number;
   readonly limits?: Partial<RetrieveLimits>;
-  readonly onError?: (error: unknown) => void;
 }
 
 export interface RetrieveLimits {

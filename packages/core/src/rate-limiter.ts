@@ -1,12 +1,15 @@
 // Who may call now: places for calls under way, and requests and tokens per minute. First come, first served.
-import { CancelledError } from '@masksearch/core';
+import { CancelledError, ConfigError } from './errors.ts';
 
 const MINUTE_MS = 60_000;
 
 export interface RateLimits {
-  readonly concurrency: number;
-  readonly requestsPerMinute: number | null;
-  readonly tokensPerMinute: number | null;
+  /** Default without limit. */
+  readonly concurrency?: number;
+  readonly requestsPerMinute?: number | null;
+  readonly tokensPerMinute?: number | null;
+  /** Spaces the requests out evenly, where else a second's worth may start at once. */
+  readonly isEven?: boolean;
 }
 
 interface Waiter {
@@ -27,19 +30,19 @@ class Allowance {
   #level: number;
   #at: number;
 
-  constructor(perMinute: number, now: number) {
+  /** @param burst What may be taken at once after a rest, and one more. */
+  constructor(perMinute: number, burst: number, now: number) {
     this.#perMs = perMinute / MINUTE_MS;
-    // A burst of at most one second's worth, so that no minute, wherever it starts, sees much more than its share.
-    this.#capacity = Math.max(1, perMinute / 60);
+    this.#capacity = burst;
     this.#level = this.#capacity;
     this.#at = now;
   }
 
-  /** Milliseconds until there is something to take. */
+  /** Milliseconds until something may be taken. */
   waitMs(now: number): number {
     this.#level = Math.min(this.#capacity, this.#level + (now - this.#at) * this.#perMs);
     this.#at = now;
-    return this.#level > 0 ? 0 : Math.ceil(-this.#level / this.#perMs) + 1;
+    return this.#level >= 0 ? 0 : Math.ceil(-this.#level / this.#perMs);
   }
 
   take(amount: number): void {
@@ -56,15 +59,12 @@ export class RateLimiter {
   #pausedUntil = 0;
   #timer: NodeJS.Timeout | undefined;
 
+  /** @throws {ConfigError} an allowance is not positive. */
   constructor(limits: RateLimits) {
-    const now = performance.now();
-    this.#concurrency = limits.concurrency;
-    if (limits.requestsPerMinute !== null) {
-      this.#requests = new Allowance(limits.requestsPerMinute, now);
-    }
-    if (limits.tokensPerMinute !== null) {
-      this.#tokens = new Allowance(limits.tokensPerMinute, now);
-    }
+    const { concurrency = Infinity, requestsPerMinute, tokensPerMinute, isEven = false } = limits;
+    this.#concurrency = concurrency;
+    this.#requests = allowance(requestsPerMinute, isEven);
+    this.#tokens = allowance(tokensPerMinute, false);
   }
 
   /** Calls under way. */
@@ -138,6 +138,15 @@ export class RateLimiter {
       waiter.start();
     }
   }
+}
+
+/** A burst is at most one second's worth, so that no minute, wherever it starts, sees much more than its share. */
+function allowance(perMinute: number | null | undefined, isEven: boolean): Allowance | undefined {
+  if (perMinute === null || perMinute === undefined) return undefined;
+  if (!(perMinute > 0)) {
+    throw new ConfigError(`rate limiter: expected more than 0 per minute, received ${perMinute}.`);
+  }
+  return new Allowance(perMinute, isEven ? 0 : Math.max(1, perMinute / 60), performance.now());
 }
 
 function cancelled(signal: AbortSignal): CancelledError {

@@ -1,5 +1,5 @@
 // Reads a response body up to a limit; what is larger is refused before it fills the memory.
-import { InputError } from '@masksearch/core';
+import { InputError } from './errors.ts';
 
 /** @throws {InputError} the body is larger than `maxBytes`. */
 export async function readLimited(

@@ -1,6 +1,6 @@
-// A key that cannot be printed by accident: it comes from the environment and leaves only in a request's header.
+// A key that cannot be printed by accident: it comes from the environment and leaves only in requests.
 import { inspect } from 'node:util';
-import { ConfigError } from '@masksearch/core';
+import { ConfigError } from './errors.ts';
 
 const REDACTED = '[redacted]';
 
@@ -11,14 +11,18 @@ export class Secret {
     this.#value = value;
   }
 
-  /** The value itself; for headers only. */
+  /** The value itself; for requests only. */
   reveal(): string {
     return this.#value;
   }
 
-  /** `text` without the secret, should it hold it: servers quote headers in their errors. */
+  /** `text` without the secret, as it is and as it stands in a URL: servers quote what they were sent in their errors. */
   redact(text: string): string {
-    return this.#value === '' ? text : text.replaceAll(this.#value, REDACTED);
+    if (this.#value === '') return text;
+    return [this.#value, encodeURIComponent(this.#value)].reduce(
+      (clean, shown) => clean.replaceAll(shown, REDACTED),
+      text,
+    );
   }
 
   toString(): string {
@@ -34,7 +38,10 @@ export class Secret {
   }
 }
 
-/** @throws {ConfigError} the variable is not set, is empty, or holds what cannot stand in a header. */
+/**
+ * @param variable Name of the environment variable.
+ * @throws {ConfigError} it is not set, is empty, or holds what cannot stand in a header; the message names it.
+ */
 export function secretFromEnvironment(
   variable: string,
   environment: Readonly<Record<string, string | undefined>> = process.env,
@@ -42,7 +49,7 @@ export function secretFromEnvironment(
   const value = environment[variable]?.trim();
   if (value === undefined || value === '') {
     throw new ConfigError(
-      `API key: expected the environment variable ${variable}, found none; set it, or leave apiKeyVariable out for an endpoint without a key.`,
+      `API key: expected the environment variable ${variable}, found none; keys are read from the environment only.`,
     );
   }
   if (!/^[\x21-\x7e]+$/.test(value)) {

@@ -1,0 +1,1 @@
+export { hasRedis, startRedis } from './redis-server.ts';
