@@ -1,7 +1,8 @@
 // `masksearch base`: trains a base model and puts it where other runs can start from it.
 import { resolve } from 'node:path';
 import { Command } from 'commander';
-import { addSharedOptions, resolveRun, shippedConfig, type SharedOptions } from './settings.ts';
+import { shippedConfig } from '../config/paths.ts';
+import { addSharedOptions, resolveRun, type SharedOptions } from './settings.ts';
 import { sectionFlags } from './stage-command.ts';
 import { workInRun } from './work-in-run.ts';
 

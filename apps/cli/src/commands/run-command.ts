@@ -1,9 +1,10 @@
 // `masksearch run` and `masksearch quickstart`: all stages of one configuration, in order.
 import { Command } from 'commander';
 import { cassetteFlags, flagsOf, modelFlags, type Flag } from '../config/flags.ts';
+import { shippedConfig } from '../config/paths.ts';
 import { runConfigSchema, sectionSchema, SECTION_NAMES } from '../config/run-config.ts';
 import { runAllStages } from '../stages/run-all.ts';
-import { addSharedOptions, resolveRun, shippedConfig, type SharedOptions } from './settings.ts';
+import { addSharedOptions, resolveRun, type SharedOptions } from './settings.ts';
 import { workInRun } from './work-in-run.ts';
 
 export function runCommand(signal: AbortSignal): Command {

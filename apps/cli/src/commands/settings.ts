@@ -1,12 +1,12 @@
 // What stage commands have in common: the shared options, and the configuration and run they resolve to.
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { stringify } from 'yaml';
 import { applyFlags, type Flag } from '../config/flags.ts';
 import { jsonSchemaOf } from '../config/leaves.ts';
 import { lineOfKey, parseConfig, readConfigFile } from '../config/load.ts';
+import { findFrom, withModelFolders } from '../config/paths.ts';
 import { runConfigSchema, type RunConfig } from '../config/run-config.ts';
 import type { RunContext } from '../run/run-folder.ts';
 
@@ -21,11 +21,6 @@ export interface SharedOptions {
 
 /** The resolved configuration of a run, in its folder. */
 export const CONFIG_FILE = 'config.yaml';
-
-/** Path of a configuration that comes with the repository. */
-export function shippedConfig(name: 'quickstart' | 'base'): string {
-  return fileURLToPath(new URL(`../../../../runs/configs/${name}.yaml`, import.meta.url));
-}
 
 export function addSharedOptions(command: Command, defaultConfig?: string): Command {
   return command
@@ -59,11 +54,8 @@ export function resolveRun(
     process.stdout.write(`${JSON.stringify(jsonSchemaOf(runConfigSchema), null, 2)}\n`);
     return undefined;
   }
-  const path = options.config ?? rememberedConfig(options.run);
-  const file = path === undefined ? {} : readConfigFile(path);
-  // The file is checked alone first, so that a wrong key is looked for in the right place.
-  if (path !== undefined) parseConfig(runConfigSchema, file, (key) => placeOf(path, key));
-  const config = parseConfig(runConfigSchema, applyFlags(file, flags, options), 'flags');
+  const values = readValues(options);
+  const config = parseConfig(runConfigSchema, applyFlags(values, flags, options), 'flags');
   if (options.printConfig) {
     process.stdout.write(stringify(config));
     return undefined;
@@ -71,6 +63,16 @@ export function resolveRun(
   const folder = resolve(options.run ?? `runs/${config.name}`);
   const say = (line: string): unknown => process.stderr.write(`${line}\n`);
   return { run: { folder, seed: config.seed, fresh: options.fresh ?? false, signal, say }, config };
+}
+
+/** What the file says that was given or that the run folder remembers, if there is one. */
+function readValues({ config, run }: SharedOptions): Readonly<Record<string, unknown>> {
+  const path = config === undefined ? rememberedConfig(run) : findFrom('.', config);
+  if (path === undefined) return {};
+  const values = readConfigFile(path);
+  // The file is checked alone first, so that a wrong key is looked for in the right place.
+  parseConfig(runConfigSchema, values, (key) => placeOf(path, key));
+  return withModelFolders(values, path);
 }
 
 function placeOf(path: string, key: string): string {

@@ -93,7 +93,7 @@ export function parseConfig<S extends ZodType>(
     });
   }
   const key = path.join('.');
-  const received = JSON.stringify(at(value, path));
+  const received = JSON.stringify(valueAt(value, path));
   throw new ConfigError(
     `${placeOf(key)}: ${key || 'the configuration'}: ${issue?.message ?? 'is invalid'}, received ${received}.`,
     { data: { key }, cause: result.error },
@@ -110,7 +110,8 @@ function keysOf(schema: ZodType): string[] {
   return [...keys];
 }
 
-function at(value: unknown, path: readonly string[]): unknown {
+/** What stands at a path of keys, or undefined. */
+export function valueAt(value: unknown, path: readonly string[]): unknown {
   return path.reduce<unknown>(
     (inner, key) =>
       typeof inner === 'object' && inner !== null ? Reflect.get(inner, key) : undefined,

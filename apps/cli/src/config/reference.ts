@@ -8,6 +8,9 @@ A run is described by one YAML file, \`runs/configs/*.yaml\`. Every key has a de
 Every key is also a flag: \`--rl.steps 100\` for \`masksearch run\`, and without the section, \`--steps 100\`, for
 \`masksearch rl\`. Unknown keys are errors. \`masksearch run --print-config\` prints what a file and flags resolve to,
 \`--print-schema\` a JSON Schema for editors. This page is written from the schema.
+
+A model folder that a file names (\`model.from\`, \`tasks.spanModel\`) is looked for beside that file, then among what comes with
+\`masksearch\`: \`models/base\`. \`--config\` finds \`runs/configs/*.yaml\` there too. Every other path starts at the working folder.
 `;
 
 /** Markdown: one list per section, one entry per key. */
