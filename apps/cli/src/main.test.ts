@@ -1,21 +1,19 @@
 // The command as a person meets it: real processes on a tiny run. Needs the native engine (`npm run setup`).
 import { spawn, spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import {
-  cpSync,
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { RandomStream } from '@masksearch/core';
 import { z } from 'zod';
+import {
+  copyRun as copyRunIn,
+  hashesOf as hashesOfFolder,
+  killCommand,
+  runCommand,
+  type CommandResult,
+} from '../test/run-command.ts';
 
 const MAIN = join(import.meta.dirname, 'main.ts');
 const SMOKE = join(import.meta.dirname, '../../../runs/configs/smoke.yaml');
@@ -28,9 +26,10 @@ afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 
-function masksearch(...args: string[]): { status: number | null; stdout: string; stderr: string } {
-  return spawnSync(process.execPath, [MAIN, ...args], { cwd: folder, encoding: 'utf8' });
-}
+const masksearch = (...args: string[]): CommandResult => runCommand(folder, args);
+const copyRun = (from: string, to: string, stages: readonly string[]): string =>
+  copyRunIn(folder, from, to, stages);
+const hashesOf = (stage: string): Record<string, string> => hashesOfFolder(join(folder, stage));
 
 function writeFile(name: string, text: string): string {
   writeFileSync(join(folder, name), text);
@@ -199,7 +198,8 @@ describe('a run', () => {
       const killed = copyRun('base', `${stage}-killed`, needed);
       const random = new RandomStream(1, 'kill', stage);
       for (let kill = 0; kill < 4; kill++) {
-        await killAfter(random.uniform() * wholeMs, [stage, '--run', killed, ...args]);
+        const moment = () => sleep(random.uniform() * wholeMs);
+        await killCommand(folder, [stage, '--run', killed, ...args], moment);
       }
       const { status, stderr } = masksearch(stage, '--run', killed, ...args);
       expect(status, stderr).toBe(0);
@@ -253,39 +253,6 @@ describe('a run', () => {
   }, 60_000);
 });
 
-/** A new run with some finished stages of another. */
-function copyRun(from: string, to: string, stages: readonly string[]): string {
-  for (const entry of ['config.yaml', ...stages]) {
-    cpSync(join(folder, from, entry), join(folder, to, entry), { recursive: true });
-  }
-  return to;
-}
-
-async function killAfter(milliseconds: number, args: readonly string[]): Promise<void> {
-  const child = spawn(process.execPath, [MAIN, ...args], { cwd: folder, stdio: 'ignore' });
-  const exit = new Promise((resolve) => child.on('exit', resolve));
-  await sleep(milliseconds);
-  child.kill('SIGKILL');
-  await exit;
-}
-
 async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await sleep(20);
-}
-
-/** File → sha256 below a stage, without what holds times: manifests and clock columns of metrics. */
-function hashesOf(stage: string): Record<string, string> {
-  const root = join(folder, stage);
-  const files = readdirSync(root, { recursive: true, encoding: 'utf8' })
-    .filter((file) => /\.\w+$/.test(file) && !file.endsWith('manifest.json'))
-    .toSorted();
-  return Object.fromEntries(
-    files.map((file) => {
-      const bytes = readFileSync(join(root, file));
-      const stable = file.endsWith('metrics.jsonl')
-        ? bytes.toString().replace(/"(timing_s|perf)\/[^,}]*[,}]/g, '')
-        : bytes;
-      return [file, createHash('sha256').update(stable).digest('hex')];
-    }),
-  );
 }
