@@ -1,8 +1,7 @@
 // Does a text really say it? Phrases as whole words, and names together with what ties them to the question.
-import type { Gold } from '@masksearch/core';
+import { sentencesOf, type Gold } from '@masksearch/core';
 import { neutralise } from './neutralise.ts';
 import { unwrapInformation } from './observation.ts';
-import { sentencesOf } from './sentences.ts';
 
 /**
  * True if `phrase` occurs in `text` word-bounded: not inside a longer word or number. Case and white space are ignored,

@@ -20,7 +20,6 @@ export * from './protocol.ts';
 export * from './query-rewriter.ts';
 export * from './run-episode.ts';
 export * from './run-episodes.ts';
-export * from './sentences.ts';
 export * from './teacher-plan.ts';
 export * from './teacher-thoughts.ts';
 export * from './to-sample.ts';

@@ -1,6 +1,5 @@
 // The episode protocol as text: how tasks are shown and how turns are written and read. Knows nothing about tokens.
-import { MASK_MARKER, type Task } from '@masksearch/core';
-import { sentencesOf } from './sentences.ts';
+import { MASK_MARKER, sentencesOf, type Task } from '@masksearch/core';
 
 /** Tags of the protocol, by what they enclose. */
 export const TAGS = {

@@ -1,6 +1,5 @@
 // Queries for a gap or a question, in the order in which a teacher tries them; only words that stand in the prompt.
-import { MASK_MARKER } from '@masksearch/core';
-import { sentenceAround } from './sentences.ts';
+import { MASK_MARKER, splitSentences } from '@masksearch/core';
 
 // Longer queries cost tokens and add little to BM25.
 const MAXIMUM_QUERY_WORDS = 16;
@@ -101,4 +100,10 @@ function distinctQueries(candidates: readonly (readonly string[])[]): string[] {
     words.join(' ').split(' ').slice(0, MAXIMUM_QUERY_WORDS).join(' '),
   );
   return [...new Set(queries.filter((query) => query !== ''))].slice(0, MAXIMUM_QUERIES);
+}
+
+/** The range of the sentence that holds position `at`, UTF-16. */
+function sentenceAround(text: string, at: number): readonly [number, number] {
+  const sentence = splitSentences(text).find(({ end }) => end > at);
+  return sentence === undefined ? [0, text.length] : [sentence.start, sentence.end];
 }

@@ -1,7 +1,7 @@
 // A key shows itself nowhere, and the environment it comes from is checked.
 import { inspect } from 'node:util';
 import { expect, it } from 'vitest';
-import { Secret, secretFromEnvironment } from './secret.ts';
+import { Secret, secretFromEnvironment, secretIfSet } from './secret.ts';
 
 const CANARY = 'key/with+signs&canary=31415926535';
 const key = new Secret(CANARY);
@@ -17,4 +17,12 @@ it('comes from the environment, and names the variable that is missing or cannot
   expect(secretFromEnvironment('KEY', { KEY: ` ${CANARY}\n` }).reveal()).toBe(CANARY);
   expect(() => secretFromEnvironment('KEY', {})).toThrow(/KEY, found none/);
   expect(() => secretFromEnvironment('KEY', { KEY: 'zwei Wörter' })).toThrow(/ASCII .* in KEY/);
+});
+
+it('may be absent where it is optional', () => {
+  expect(secretIfSet('KEY', { KEY: 'user:two words ' })?.reveal()).toBe('user:two words');
+  expect([secretIfSet('KEY', {}), secretIfSet('KEY', { KEY: ' ' })]).toEqual([
+    undefined,
+    undefined,
+  ]);
 });

@@ -38,6 +38,15 @@ export class Secret {
   }
 }
 
+/** What the environment variable holds, or undefined where it is not set or empty. */
+export function secretIfSet(
+  variable: string,
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): Secret | undefined {
+  const value = environment[variable]?.trim() ?? '';
+  return value === '' ? undefined : new Secret(value);
+}
+
 /**
  * @param variable Name of the environment variable.
  * @throws {ConfigError} it is not set, is empty, or holds what cannot stand in a header; the message names it.
@@ -46,16 +55,16 @@ export function secretFromEnvironment(
   variable: string,
   environment: Readonly<Record<string, string | undefined>> = process.env,
 ): Secret {
-  const value = environment[variable]?.trim();
-  if (value === undefined || value === '') {
+  const secret = secretIfSet(variable, environment);
+  if (secret === undefined) {
     throw new ConfigError(
       `API key: expected the environment variable ${variable}, found none; keys are read from the environment only.`,
     );
   }
-  if (!/^[\x21-\x7e]+$/.test(value)) {
+  if (!/^[\x21-\x7e]+$/.test(secret.reveal())) {
     throw new ConfigError(
       `API key: expected printable ASCII without spaces in ${variable}, received something else.`,
     );
   }
-  return new Secret(value);
+  return secret;
 }

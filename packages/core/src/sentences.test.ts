@@ -1,9 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { splitSentences } from './sentences.ts';
-
-const sentencesOf = (text: string): string[] =>
-  splitSentences(text).map(({ start, end }) => text.slice(start, end));
+import { sentencesOf, splitSentences } from './sentences.ts';
 
 describe('splitSentences', () => {
   it.each([

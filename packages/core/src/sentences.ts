@@ -41,6 +41,11 @@ export function splitSentences(text: string): Sentence[] {
   }
 }
 
+/** The sentences of a text, without the white space around them. */
+export function sentencesOf(text: string): string[] {
+  return splitSentences(text).map(({ start, end }) => text.slice(start, end));
+}
+
 function endsInAbbreviation(before: string): boolean {
   const word = /[\p{L}.]+$/u.exec(before)?.[0] ?? '';
   const isInitial = /^(?:\p{Lu}\.)*\p{Lu}$/u.test(word);

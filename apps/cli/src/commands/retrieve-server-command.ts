@@ -1,8 +1,9 @@
 // `masksearch retrieve-server`: a search index behind Search-R1's /retrieve.
+import { secretIfSet } from '@masksearch/core';
 import { Command } from 'commander';
 import {
   naturalNumber,
-  serverKey,
+  SERVER_KEY,
   serverOptions,
   serveUntil,
   type ServerOptions,
@@ -32,7 +33,7 @@ Examples:
         await serveUntil(signal, options, (address) =>
           startRetrieveServer({
             ...address,
-            key: serverKey(),
+            key: secretIfSet(SERVER_KEY),
             tool: index,
             topK: naturalNumber('--topK', options.topK),
           }),

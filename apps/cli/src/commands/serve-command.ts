@@ -1,8 +1,9 @@
 // `masksearch serve`: a model behind the OpenAI API, and with --agent the whole search loop.
+import { secretIfSet } from '@masksearch/core';
 import { Command, Option } from 'commander';
 import {
   naturalNumber,
-  serverKey,
+  SERVER_KEY,
   serverOptions,
   serveUntil,
   type ServerOptions,
@@ -82,7 +83,7 @@ Examples:
           startChatServer({
             ...address,
             ...served.server,
-            key: serverKey(),
+            key: secretIfSet(SERVER_KEY),
             limits: limitsOf(options),
           }),
         );

@@ -1,6 +1,6 @@
 // What the server commands have in common: address, key, and serving until Ctrl-C.
 import { once } from 'node:events';
-import { ConfigError, Secret } from '@masksearch/core';
+import { ConfigError } from '@masksearch/core';
 import type { RunningServer } from '@masksearch/serve';
 import type { Command } from 'commander';
 
@@ -22,12 +22,6 @@ export function serverOptions(command: Command, defaults: { readonly port: numbe
     )
     .option('--port <integer>', 'port to listen on; 0 takes a free one', `${defaults.port}`)
     .option('--json', 'print {"url": …} on standard output when ready');
-}
-
-/** The key of the environment, if there is one. */
-export function serverKey(): Secret | undefined {
-  const text = process.env[SERVER_KEY]?.trim() ?? '';
-  return text === '' ? undefined : new Secret(text);
 }
 
 /** Starts a server and resolves when it has ended in good order after Ctrl-C. */

@@ -67,6 +67,7 @@ describe('readConfigFile', () => {
     ['broken.yaml', 'a: [1,\nb: 2\n', /broken\.yaml:\d+: expected YAML/],
     ['list.yaml', '- 1\n', /expected keys and values, received \[1\]/],
     ['alias.yaml', 'a: *x\n', /alias\.yaml: expected YAML; Unresolved alias/],
+    ['cycle.yaml', 'sft: &x { phases: *x }\n', /cycle\.yaml: expected YAML; Converting circular/],
   ])('refuses %s', (name, text, message) => {
     expect(() => readConfigFile(file(name, text))).toThrow(message);
   });

@@ -31,9 +31,12 @@ function parseYaml(path: string, text: string): unknown {
     throw new ConfigError(`${where}: expected YAML; ${problem.message}`, { cause: problem });
   }
   try {
-    return document.toJS() as unknown;
+    const value: unknown = document.toJS();
+    // An alias within its own anchor has no end.
+    JSON.stringify(value);
+    return value;
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const [reason = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
     throw new ConfigError(`${path}: expected YAML; ${reason}.`, { cause: error });
   }
 }

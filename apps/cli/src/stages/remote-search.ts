@@ -1,6 +1,6 @@
 // Search tools beyond the run's own index: servers, web services, and a language model that plays one.
 import { ChatClient } from '@masksearch/chat';
-import { ConfigError, Secret } from '@masksearch/core';
+import { ConfigError, secretIfSet } from '@masksearch/core';
 import {
   connectRetrieve,
   noiseSchedule,
@@ -13,8 +13,8 @@ import {
 import type { RunConfig } from '../config/run-config.ts';
 
 /** Optional keys of servers; those of web services are named by their providers. */
-export const RETRIEVE_KEY = 'MASKSEARCH_RETRIEVE_KEY';
-export const OPENSEARCH_CREDENTIALS = 'MASKSEARCH_OPENSEARCH_CREDENTIALS';
+const RETRIEVE_KEY = 'MASKSEARCH_RETRIEVE_KEY';
+const OPENSEARCH_CREDENTIALS = 'MASKSEARCH_OPENSEARCH_CREDENTIALS';
 
 /** Tokens that a simulated search may write for one query. */
 const SIMULATED_TOKENS = 2048;
@@ -43,12 +43,12 @@ export async function openRemoteSearch(options: RemoteOptions): Promise<RemoteSe
     case 'index':
       throw new ConfigError('search.tool: expected another tool than index here.');
     case 'retrieve':
-      return alone(await connectRetrieve(urlsOf(search), keyOption(RETRIEVE_KEY, 'key')));
+      return alone(await connectRetrieve(urlsOf(search), { key: secretIfSet(RETRIEVE_KEY) }));
     case 'opensearch':
       return alone(
         new OpenSearchTool({
           url: onlyUrlOf(search),
-          ...keyOption(OPENSEARCH_CREDENTIALS, 'credentials'),
+          credentials: secretIfSet(OPENSEARCH_CREDENTIALS),
         }),
       );
     case 'simulated':
@@ -113,13 +113,4 @@ function onlyUrlOf(search: SearchConfig): string {
   throw new ConfigError(
     `search.urls: expected one address for search.tool ${search.tool}, received ${search.urls.length}.`,
   );
-}
-
-/** A key of the environment under the name of an option, if it is set. */
-function keyOption<Name extends string>(
-  variable: string,
-  name: Name,
-): Partial<Record<Name, Secret>> {
-  const text = process.env[variable]?.trim() ?? '';
-  return text === '' ? {} : ({ [name]: new Secret(text) } as Record<Name, Secret>);
 }

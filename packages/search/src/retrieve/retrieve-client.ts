@@ -15,7 +15,7 @@ import { type IndexInfo, indexInfoSchema, readResponse, termsResponseSchema } fr
 export interface RetrieveOptions {
   readonly policy?: Partial<RequestPolicy>;
   /** Sent as a bearer token. */
-  readonly key?: Secret;
+  readonly key?: Secret | undefined;
 }
 
 /**
