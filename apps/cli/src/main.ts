@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 // The `masksearch` command: parses arguments, runs stages, turns every failure into one message and an exit code.
+import { enableCompileCache } from 'node:module';
 import { reportFailure } from './commands/failure.ts';
 import { buildProgram } from './commands/program.ts';
 
@@ -7,6 +8,9 @@ import { buildProgram } from './commands/program.ts';
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(error.code === 'EPIPE' ? 0 : 1);
 });
+
+// What a command loads is compiled once, not in every process: halves the start of a worker.
+enableCompileCache();
 
 const interrupt = new AbortController();
 let interrupts = 0;

@@ -94,7 +94,7 @@ function writeConfig({ redis, ...options }: TrialOptions, baseUrl: string, place
     model: 'test',
     apiKeyVariable: 'TRIAL_KEY',
     concurrency: places,
-    timeouts: { firstByteMs: 10_000 },
+    timeouts: { firstByteMs: 5000 },
     retries: { attempts: 20, baseMs: 50, maxMs: 500 },
     stream: true,
   };

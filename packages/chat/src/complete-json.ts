@@ -55,9 +55,14 @@ export async function completeJson<T>(
   return { value: again.value, usage, rounds: 2 };
 }
 
-/** The schema as endpoints in strict mode want it: the draft is not named. */
+const wireSchemas = new WeakMap<ZodType, Record<string, unknown>>();
+
+/** The schema as endpoints in strict mode want it: the draft is not named. Made once, since a role asks for one again and again. */
 function wireSchema(schema: ZodType): Record<string, unknown> {
+  const known = wireSchemas.get(schema);
+  if (known !== undefined) return known;
   const { $schema: _, ...rest } = z.toJSONSchema(schema);
+  wireSchemas.set(schema, rest);
   return rest;
 }
 
