@@ -14,12 +14,13 @@ import {
 import type { LanguageModel } from '@masksearch/model';
 import type { SearchTool } from '@masksearch/search';
 import type { RunConfig } from '../config/run-config.ts';
-import { stageOutputs, type RunContext } from '../run/run-folder.ts';
+import type { RunContext } from '../run/run-folder.ts';
 import { runStage, type StageOutcome, type StageWork } from '../run/run-stage.ts';
-import { conversationConfig, openConversation } from './conversation.ts';
+import { openConversation } from './conversation.ts';
+import { episodeInputs, episodeSettings } from './episode-settings.ts';
 import { modelInputs, openModel, type CheckpointName } from './model-source.ts';
 import { readTasks } from './read-tasks.ts';
-import { searchInputs, searchSettings, withSearch, type SearchSource } from './search-source.ts';
+import { withSearch, type SearchSource } from './search-source.ts';
 
 export async function evaluationStage(run: RunContext, config: RunConfig): Promise<StageOutcome> {
   const { concurrency: _, ...evaluation } = config.evaluation;
@@ -30,13 +31,11 @@ export async function evaluationStage(run: RunContext, config: RunConfig): Promi
     name: 'evaluation',
     config: {
       evaluation,
-      episode: config.episode,
       backend: config.model.backend,
-      ...conversationConfig(config),
       examples: config.report.episodes,
-      ...searchSettings(config),
+      ...episodeSettings(config),
     },
-    inputs: Object.assign(stageOutputs(run, 'tasks'), await searchInputs(config), ...inputs),
+    inputs: Object.assign(await episodeInputs(run, config), ...inputs),
     resumable: false,
     execute: async (work) => {
       const tasks = await readTasks(run, 'heldout');

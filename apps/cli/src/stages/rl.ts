@@ -9,13 +9,14 @@ import {
   type Recipe,
 } from '@masksearch/train';
 import type { RunConfig } from '../config/run-config.ts';
-import { stageOutputs, type RunContext } from '../run/run-folder.ts';
+import type { RunContext } from '../run/run-folder.ts';
 import { runStage, type StageOutcome, type StageResult, type StageWork } from '../run/run-stage.ts';
 import { groupCollector } from './collect.ts';
-import { conversationConfig, openConversation } from './conversation.ts';
+import { openConversation } from './conversation.ts';
+import { episodeInputs, episodeSettings } from './episode-settings.ts';
 import { modelInputs } from './model-source.ts';
 import { readTasks } from './read-tasks.ts';
-import { searchInputs, searchSettings, withSearch, type SearchSource } from './search-source.ts';
+import { withSearch, type SearchSource } from './search-source.ts';
 import { divideTasks } from './teacher-share.ts';
 import { trainCheckpoint } from './train-checkpoint.ts';
 
@@ -26,16 +27,13 @@ export async function rlStage(run: RunContext, config: RunConfig): Promise<Stage
     config: {
       rl,
       ...(rl.unseenTasks ? { share: config.trajectories.share } : {}),
-      episode: config.episode,
       reward: config.reward,
       backend: config.model.backend,
-      ...conversationConfig(config),
-      ...searchSettings(config),
+      ...episodeSettings(config),
     },
     inputs: {
-      ...stageOutputs(run, 'tasks'),
+      ...(await episodeInputs(run, config)),
       ...(await modelInputs(run, config, 'sft')),
-      ...(await searchInputs(config)),
     },
     resumable: true,
     execute: (work) =>

@@ -4,13 +4,14 @@ import { resolveEpisodeConfig, runEpisodes } from '@masksearch/agent';
 import { writeJsonl } from '@masksearch/core';
 import type { SearchTool } from '@masksearch/search';
 import type { RunConfig } from '../config/run-config.ts';
-import { stageOutputs, type RunContext } from '../run/run-folder.ts';
+import type { RunContext } from '../run/run-folder.ts';
 import { runStage, type StageOutcome, type StageResult, type StageWork } from '../run/run-stage.ts';
-import { conversationConfig, openConversation } from './conversation.ts';
+import { openConversation } from './conversation.ts';
+import { episodeInputs, episodeSettings } from './episode-settings.ts';
 import { modelInputs, openModel } from './model-source.ts';
 import { readTasks } from './read-tasks.ts';
 import { episodeScorer } from './scoring.ts';
-import { searchInputs, searchSettings, withSearch } from './search-source.ts';
+import { withSearch } from './search-source.ts';
 
 export async function rolloutsStage(run: RunContext, config: RunConfig): Promise<StageOutcome> {
   const { concurrency: _, ...rollouts } = config.rollouts;
@@ -18,16 +19,13 @@ export async function rolloutsStage(run: RunContext, config: RunConfig): Promise
     name: 'rollouts',
     config: {
       rollouts,
-      episode: config.episode,
       reward: config.reward,
       backend: config.model.backend,
-      ...conversationConfig(config),
-      ...searchSettings(config),
+      ...episodeSettings(config),
     },
     inputs: {
-      ...stageOutputs(run, 'tasks'),
+      ...(await episodeInputs(run, config)),
       ...(await modelInputs(run, config, rollouts.checkpoint)),
-      ...(await searchInputs(config)),
     },
     resumable: false,
     execute: (work) =>

@@ -1,11 +1,11 @@
 // Stage trajectories with language models as teachers: the tasks in shards, any number of workers, one merged result.
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { JsonlWriter, parseRecord, trajectorySchema, UnavailableError } from '@masksearch/core';
+import { parseRecord, trajectorySchema, UnavailableError } from '@masksearch/core';
 import { PartFiles, planShards, type Shard } from '@masksearch/queue';
 import { z } from 'zod';
 import type { RunConfig } from '../config/run-config.ts';
-import { stageOutputs, type RunContext } from '../run/run-folder.ts';
+import type { RunContext } from '../run/run-folder.ts';
 import { hashPath } from '../run/hash-path.ts';
 import { runStage, type StageOutcome, type StageResult, type StageWork } from '../run/run-stage.ts';
 import {
@@ -17,8 +17,9 @@ import {
   workOnSynthesis,
 } from '../synthesis/synthesis-work.ts';
 import { startWorkers } from '../synthesis/worker-processes.ts';
-import { conversationConfig, conversationInputs } from './conversation.ts';
-import { searchInputs, searchSettings } from './search-source.ts';
+import { conversationInputs } from './conversation.ts';
+import { episodeInputs, episodeSettings } from './episode-settings.ts';
+import { TrajectoryFiles } from './trajectory-files.ts';
 
 export async function synthesisStage(run: RunContext, config: RunConfig): Promise<StageOutcome> {
   const { evaluationFiles } = config.synthesis;
@@ -27,16 +28,10 @@ export async function synthesisStage(run: RunContext, config: RunConfig): Promis
   );
   return runStage(run, {
     name: 'trajectories',
-    config: {
-      synthesis: synthesisSettings(config),
-      episode: config.episode,
-      ...conversationConfig(config),
-      ...searchSettings(config),
-    },
+    config: { synthesis: synthesisSettings(config), ...episodeSettings(config) },
     inputs: {
-      ...stageOutputs(run, 'tasks'),
+      ...(await episodeInputs(run, config)),
       ...(await conversationInputs(config)),
-      ...(await searchInputs(config)),
       ...Object.fromEntries(hashes),
     },
     resumable: true,
@@ -84,23 +79,14 @@ async function synthesizeTasks(
   return { counts, device: 'endpoints' };
 }
 
-/** Writes kept and rejected trajectories apart, in the order of the tasks. @returns how many of what. */
-function mergeParts(folder: string, shards: readonly Shard[]): Record<string, number> {
-  const files = ['trajectories.jsonl', 'rejected.jsonl'].map((name) => join(folder, name));
-  // What an earlier life may have left half merged.
-  for (const file of files) rmSync(file, { force: true });
-  const [kept, rejected] = files.map((file) => new JsonlWriter(file));
+/** Puts the shards' results together in the order of the tasks. @returns how many of what. */
+function mergeParts(folder: string, shards: readonly Shard[]): Readonly<Record<string, number>> {
+  const files = new TrajectoryFiles(folder);
   const samplesSchema = z.array(trajectorySchema);
-  const counts: Record<string, number> = {};
   for (const { index, record } of new PartFiles(join(folder, PARTS_FOLDER)).merge(shards)) {
-    for (const trajectory of parseRecord(samplesSchema, record, `result of task ${index + 1}`)) {
-      const { accepted, reason } = trajectory.verdict;
-      (accepted ? kept : rejected)?.write(trajectory);
-      const name = accepted ? `kept/${trajectory.group}` : `rejected/${reason}`;
-      counts[name] = (counts[name] ?? 0) + 1;
-    }
+    const samples = parseRecord(samplesSchema, record, `result of task ${index + 1}`);
+    for (const trajectory of samples) files.write(trajectory);
   }
-  kept?.close();
-  rejected?.close();
-  return counts;
+  files.close();
+  return files.counts;
 }
