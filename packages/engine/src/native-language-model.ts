@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { InputError, MaskSearchError, ShapeError } from '@masksearch/core';
 import {
   adapterMerger,
+  areTensors,
   adapterSpecs,
   checkAdamW,
   checkBatch,
@@ -13,11 +14,15 @@ import {
   checkedAdapter,
   checkedSource,
   checkScoreOptions,
+  elementCount,
   mergeAdapter,
   PIECE_FLOATS,
   initializeWeights,
-  orderBySpecs,
   parameterSpecs,
+  sourceBySpecs,
+  sourceOf,
+  STATE_PARTS,
+  trainedSpecs,
   type AccumulateResult,
   type Adapter,
   type AdapterStart,
@@ -31,9 +36,11 @@ import {
   type NamedTensor,
   type PackedBatch,
   type ParameterSpec,
+  type RestorableState,
   type Sampler,
   type SamplerOptions,
   type ScoreOptions,
+  type StatePart,
   type TokenLoss,
   type TokenScores,
   type WeightSource,
@@ -78,6 +85,13 @@ export interface CudaOptions {
   /** File that remembers those choices. Default: `masksearch/products.txt` in the user's cache folder. */
   readonly cacheFile?: string;
 }
+
+/** Where the parts of a state lie. */
+const STATE_ARENAS: Readonly<Record<StatePart, Arena>> = {
+  weights: 'trainedWeights',
+  firstMoments: 'firstMoments',
+  secondMoments: 'secondMoments',
+};
 
 /**
  * A decoder on the native engine, with a thread of its own. Dispose of it when done.
@@ -242,15 +256,12 @@ export class NativeLanguageModel implements LanguageModel {
     if (parameter === undefined) {
       throw new InputError(`weightPieces: expected a parameter of this model, received ${name}.`);
     }
-    const { offset, count } = parameter;
     const { adapter } = this;
     const merge = adapter && adapterMerger(adapter.config, await adapter.weights());
-    for (let first = 0; first < count; first += PIECE_FLOATS) {
-      const length = Math.min(PIECE_FLOATS, count - first);
-      const piece = await callNative('weights', () =>
-        this.#binding.readArena(this.#handle, 'weights', offset + first, length),
-      );
+    let first = 0;
+    for await (const piece of this.#pieces('weights', parameter)) {
       merge?.(name, first, piece);
+      first += piece.length;
       yield piece;
     }
   }
@@ -270,63 +281,57 @@ export class NativeLanguageModel implements LanguageModel {
     return { version: this.#version, weights, firstMoments, secondMoments };
   }
 
-  async restore(state: ModelState): Promise<void> {
+  async *statePieces(part: StatePart, name: string): AsyncGenerator<Float32Array> {
+    this.#checkLive('state');
+    const parameter = this.#trained.find((candidate) => candidate.name === name);
+    if (parameter === undefined) {
+      throw new InputError(`statePieces: expected a trained parameter, received ${name}.`);
+    }
+    yield* this.#pieces(STATE_ARENAS[part], parameter);
+  }
+
+  async restore(state: RestorableState): Promise<void> {
     this.#checkLive('restore');
     const { version } = state;
     if (!Number.isSafeInteger(version) || version < 0) {
       throw new InputError(`restore: expected a version >= 0, received ${version}.`);
     }
-    const specs = this.adapter
-      ? adapterSpecs(this.config, this.adapter.config)
-      : parameterSpecs(this.config);
-    const weights = orderBySpecs(specs, state.weights, 'restore: weights');
-    const first = orderBySpecs(specs, state.firstMoments, 'restore: firstMoments');
-    const second = orderBySpecs(specs, state.secondMoments, 'restore: secondMoments');
-    const zeros = weights.map(({ data, ...tensor }) => ({
-      ...tensor,
-      data: new Float32Array(data.length),
-    }));
+    const specs = trainedSpecs(this);
+    const sources = STATE_PARTS.map(
+      (part) => [part, sourceBySpecs(specs, state[part], `restore: ${part}`)] as const,
+    );
+    const writes = (function* (model: NativeLanguageModel) {
+      for (const [part, source] of sources) yield* model.#writes(STATE_ARENAS[part], source);
+      yield* model.#writes('gradients', zerosOf(specs));
+    })(this);
+    const setVersion = () =>
+      callNative('restore', () => this.#binding.setVersion(this.#handle, version));
     this.#epoch++;
-    await Promise.all([
-      this.#write('trainedWeights', weights),
-      this.#write('firstMoments', first),
-      this.#write('secondMoments', second),
-      this.#write('gradients', zeros),
-      callNative('restore', () => this.#binding.setVersion(this.#handle, version)),
-    ]);
+    if (STATE_PARTS.every((part) => areTensors(state[part]))) {
+      // All at once, so that calls made before this one is awaited come after it.
+      await Promise.all([...writes, setVersion()]);
+    } else {
+      for (const write of writes) await write;
+      await setVersion();
+    }
     this.#version = version;
   }
 
   /** Puts weights in place; moments and gradients stay. The tensors must be those of the config. */
   async writeWeights(weights: readonly NamedTensor[]): Promise<void> {
-    this.#epoch++;
-    const written = this.#write('weights', weights);
-    // Tells the engine that its caches are stale.
-    await callNative('weights', () => this.#binding.setVersion(this.#handle, this.#version));
-    await written;
+    await this.#writeAtOnce('weights', weights);
   }
 
   /** As `writeWeights`, piece by piece straight into place: beside the weights only a piece is in memory. */
   async loadWeights(weights: WeightSource): Promise<void> {
     this.#epoch++;
-    for (const { name, offset } of this.#parameters) {
-      let at = offset;
-      for (const piece of weights.pieces(name)) {
-        await callNative('weights', () =>
-          this.#binding.writeArena(this.#handle, 'weights', at, piece),
-        );
-        at += piece.length;
-      }
-    }
+    for (const write of this.#writes('weights', weights)) await write;
     await callNative('weights', () => this.#binding.setVersion(this.#handle, this.#version));
   }
 
   /** Puts an adapter's weights in place; moments and gradients stay. */
   async writeAdapter(weights: readonly NamedTensor[]): Promise<void> {
-    this.#epoch++;
-    const written = this.#write('trainedWeights', weights);
-    await callNative('adapter', () => this.#binding.setVersion(this.#handle, this.#version));
-    await written;
+    await this.#writeAtOnce('trainedWeights', weights);
   }
 
   /** What memory is used for, as a table for people; empty on the CPU. */
@@ -377,14 +382,32 @@ export class NativeLanguageModel implements LanguageModel {
     );
   }
 
-  async #write(arena: Arena, tensors: readonly NamedTensor[]): Promise<void> {
-    const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
-    await Promise.all(
-      this.#parametersOf(arena).map(({ name, offset }) => {
-        const { data } = byName.get(name) as NamedTensor;
-        return callNative(arena, () => this.#binding.writeArena(this.#handle, arena, offset, data));
-      }),
-    );
+  async *#pieces(arena: Arena, { offset, count }: ArenaParameter): AsyncGenerator<Float32Array> {
+    for (let first = 0; first < count; first += PIECE_FLOATS) {
+      const length = Math.min(PIECE_FLOATS, count - first);
+      yield await callNative(arena, () =>
+        this.#binding.readArena(this.#handle, arena, offset + first, length),
+      );
+    }
+  }
+
+  /** Writes an arena piece by piece, each when the generator is asked for it. */
+  *#writes(arena: Arena, source: WeightSource): Generator<Promise<unknown>> {
+    for (const { name, offset } of this.#parametersOf(arena)) {
+      let at = offset;
+      for (const piece of source.pieces(name)) {
+        yield callNative(arena, () => this.#binding.writeArena(this.#handle, arena, at, piece));
+        at += piece.length;
+      }
+    }
+  }
+
+  async #writeAtOnce(arena: Arena, tensors: readonly NamedTensor[]): Promise<void> {
+    this.#epoch++;
+    const writes = [...this.#writes(arena, sourceOf(tensors))];
+    // Tells the engine that its caches are stale.
+    const told = callNative(arena, () => this.#binding.setVersion(this.#handle, this.#version));
+    await Promise.all([...writes, told]);
   }
 
   #parametersOf(arena: Arena): readonly ArenaParameter[] {
@@ -396,6 +419,21 @@ export class NativeLanguageModel implements LanguageModel {
       throw new InputError(`${where}: expected a live model, this one is disposed.`);
     }
   }
+}
+
+/** Zeros of these shapes that take the memory of one piece. */
+function zerosOf(specs: readonly ParameterSpec[]): WeightSource {
+  const shapes = new Map(specs.map(({ name, shape }) => [name, shape]));
+  const zeros = new Float32Array(PIECE_FLOATS);
+  return {
+    shapes,
+    *pieces(name) {
+      const count = elementCount(shapes.get(name) ?? []);
+      for (let first = 0; first < count; first += PIECE_FLOATS) {
+        yield zeros.subarray(0, Math.min(PIECE_FLOATS, count - first));
+      }
+    },
+  };
 }
 
 /** The engine's parameters in the order in which every LanguageModel lists them. */

@@ -1,6 +1,7 @@
 // The port between what is trained and how it runs: one interface, a tfjs and a native implementation.
 import type { DecoderConfig } from './decoder-config.ts';
 import type { Adapter } from './lora.ts';
+import type { ModelWeights, STATE_PARTS } from './weight-source.ts';
 
 /**
  * Sequences laid end to end without padding. T tokens in B sequences; sequence b is
@@ -152,18 +153,27 @@ export interface LanguageModel {
   gradients(): Promise<NamedTensor[]>;
   /** What is trained plus optimizer moments and step count: what exact resumption needs. */
   state(): Promise<ModelState>;
-  /** Puts back what `state` returned. @throws {InputError} on missing, unknown or misshapen tensors. */
-  restore(state: ModelState): Promise<void>;
+  /** One tensor of that state in pieces, as `weightPieces`: `state` holds three times what is trained. */
+  statePieces?(part: StatePart, name: string): AsyncIterable<Float32Array>;
+  /**
+   * Puts back what `state` returned. Sources are read meanwhile: await it before the next call.
+   * @throws {InputError} on missing, unknown or misshapen tensors.
+   */
+  restore(state: RestorableState): Promise<void>;
   dispose(): Promise<void>;
 }
 
-export interface ModelState {
-  readonly version: number;
-  readonly weights: readonly NamedTensor[];
-  /** AdamW first and second moments, under the names of the weights. */
-  readonly firstMoments: readonly NamedTensor[];
-  readonly secondMoments: readonly NamedTensor[];
-}
+/** What is trained, and AdamW's first and second moments under the same names. */
+export type StatePart = (typeof STATE_PARTS)[number];
+
+export type ModelState = { readonly version: number } & Readonly<
+  Record<StatePart, readonly NamedTensor[]>
+>;
+
+/** The same with tensors in memory or still in their files. */
+export type RestorableState = { readonly version: number } & Readonly<
+  Record<StatePart, ModelWeights>
+>;
 
 export interface SamplerOptions {
   /** Sequences decoded together at most; more wait their turn. */

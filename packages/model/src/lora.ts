@@ -95,6 +95,17 @@ export function adapterSpecs(config: DecoderConfig, lora: LoraConfig): Parameter
   return specs;
 }
 
+/** The parameters that a model trains: those of its adapter where it has one, else all. */
+export function trainedSpecs({
+  config,
+  adapter,
+}: {
+  readonly config: DecoderConfig;
+  readonly adapter?: Pick<Adapter, 'config'>;
+}): ParameterSpec[] {
+  return adapter === undefined ? parameterSpecs(config) : adapterSpecs(config, adapter.config);
+}
+
 /** A uniform in ±1/√inputs and B zero, as PEFT starts: the model is the frozen one at first. */
 export function initializeAdapter(
   config: DecoderConfig,

@@ -10,7 +10,7 @@ import {
   PREFIX_BYTES,
   type SafetensorsEntry,
 } from './safetensors-header.ts';
-import { PIECE_FLOATS } from './weight-source.ts';
+import { PIECE_FLOATS, type WeightSource } from './weight-source.ts';
 
 /** A tensor to be written. */
 export interface TensorShape {
@@ -58,6 +58,15 @@ export class SafetensorsFile {
     for (let at = begin; at < end; at += pieceBytes) {
       yield widen(dtype, this.#read(this.#start + at, Math.min(pieceBytes, end - at)));
     }
+  }
+
+  /** Its tensors, read when asked for; usable until the file is closed. */
+  source(): WeightSource {
+    const byName = new Map(this.entries.map((entry) => [entry.name, entry]));
+    return {
+      shapes: new Map(this.entries.map(({ name, shape }) => [name, shape])),
+      pieces: (name) => this.pieces(byName.get(name) as SafetensorsEntry),
+    };
   }
 
   close(): void {

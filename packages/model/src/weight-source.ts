@@ -2,7 +2,7 @@
 import { InputError } from '@masksearch/core';
 import type { DecoderConfig } from './decoder-config.ts';
 import type { NamedTensor } from './language-model.ts';
-import { elementCount, orderTensors, parameterSpecs } from './parameters.ts';
+import { elementCount, orderBySpecs, parameterSpecs, type ParameterSpec } from './parameters.ts';
 
 /** Floats in a piece at most: 1 MiB, so that pieces that wait for the garbage collector are few megabytes. */
 export const PIECE_FLOATS = 2 ** 18;
@@ -13,6 +13,9 @@ export interface WeightSource {
   /** The elements of one tensor in order, in pieces of at most `PIECE_FLOATS`. */
   pieces(name: string): Iterable<Float32Array>;
 }
+
+/** Parts of what exact resumption needs, in the order in which they are saved. */
+export const STATE_PARTS = ['weights', 'firstMoments', 'secondMoments'] as const;
 
 /** What models are made of: tensors in memory, or a source of them. */
 export type ModelWeights = readonly NamedTensor[] | WeightSource;
@@ -40,8 +43,17 @@ export function checkedSource(
   weights: ModelWeights,
   where: string,
 ): WeightSource {
-  if (isTensors(weights)) return sourceOf(orderTensors(config, weights, where));
-  checkShapes(config, weights.shapes, where);
+  return sourceBySpecs(parameterSpecs(config), weights, where);
+}
+
+/** As `checkedSource`, for any parameters. */
+export function sourceBySpecs(
+  specs: readonly ParameterSpec[],
+  weights: ModelWeights,
+  where: string,
+): WeightSource {
+  if (areTensors(weights)) return sourceOf(orderBySpecs(specs, weights, where));
+  checkShapes(specs, weights.shapes, where);
   return weights;
 }
 
@@ -51,9 +63,18 @@ export function checkedTensors(
   weights: ModelWeights,
   where: string,
 ): NamedTensor[] {
-  if (isTensors(weights)) return orderTensors(config, weights, where);
-  checkShapes(config, weights.shapes, where);
-  return parameterSpecs(config).map(({ name, shape }) => ({
+  return tensorsBySpecs(parameterSpecs(config), weights, where);
+}
+
+/** As `checkedTensors`, for any parameters. */
+export function tensorsBySpecs(
+  specs: readonly ParameterSpec[],
+  weights: ModelWeights,
+  where: string,
+): NamedTensor[] {
+  if (areTensors(weights)) return orderBySpecs(specs, weights, where);
+  checkShapes(specs, weights.shapes, where);
+  return specs.map(({ name, shape }) => ({
     name,
     shape,
     data: joinPieces(weights.pieces(name), elementCount(shape)),
@@ -70,9 +91,13 @@ export function joinPieces(pieces: Iterable<Float32Array>, count: number): Float
   return data;
 }
 
-function checkShapes(config: DecoderConfig, shapes: WeightSource['shapes'], where: string): void {
+function checkShapes(
+  specs: readonly ParameterSpec[],
+  shapes: WeightSource['shapes'],
+  where: string,
+): void {
   const left = new Set(shapes.keys());
-  for (const { name, shape } of parameterSpecs(config)) {
+  for (const { name, shape } of specs) {
     const received = shapes.get(name);
     if (received?.join() !== shape.join()) {
       throw new InputError(
@@ -89,6 +114,7 @@ function checkShapes(config: DecoderConfig, shapes: WeightSource['shapes'], wher
   }
 }
 
-function isTensors(weights: ModelWeights): weights is readonly NamedTensor[] {
+/** Whether they are all in memory. */
+export function areTensors(weights: ModelWeights): weights is readonly NamedTensor[] {
   return Array.isArray(weights);
 }

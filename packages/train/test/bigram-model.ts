@@ -2,14 +2,19 @@
 // Gradients are exact and summed in float64; every update is rounded to float32.
 import { InputError } from '@masksearch/core';
 import {
+  areTensors,
+  elementCount,
   evaluateTokenLoss,
+  joinPieces,
   type AccumulateResult,
   type AdamWOptions,
   type DecoderConfig,
   type LanguageModel,
   type ModelState,
+  type ModelWeights,
   type NamedTensor,
   type PackedBatch,
+  type RestorableState,
   type Sampler,
   type TokenLoss,
   type TokenScores,
@@ -157,7 +162,7 @@ export class BigramModel implements LanguageModel {
     };
   }
 
-  async restore(state: ModelState): Promise<void> {
+  async restore(state: RestorableState): Promise<void> {
     this.version = state.version;
     this.#weight = dataOf(state.weights);
     this.#first = dataOf(state.firstMoments);
@@ -173,8 +178,11 @@ export class BigramModel implements LanguageModel {
   }
 }
 
-function dataOf(tensors: readonly NamedTensor[]): Float32Array {
-  const tensor = tensors.find(({ name }) => name === NAME);
+function dataOf(weights: ModelWeights): Float32Array {
+  if (!areTensors(weights)) {
+    return joinPieces(weights.pieces(NAME), elementCount(weights.shapes.get(NAME) ?? []));
+  }
+  const tensor = weights.find(({ name }) => name === NAME);
   if (!tensor) throw new InputError(`BigramModel.restore: expected ${NAME}, received none.`);
   return tensor.data.slice();
 }

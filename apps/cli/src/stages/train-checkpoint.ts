@@ -46,8 +46,8 @@ export async function trainCheckpoint(job: CheckpointJob): Promise<StageResult> 
   const { run, config, work, from, memory, dtype, lora } = job;
   const adapter = lora && adapterStart(lora, run.seed);
   const tokenizer = readTokenizer(run, config);
-  // The plan knows full training only; an adapter needs far less than it would say.
-  const planned = adapter === undefined ? { use: memory, say: run.say } : undefined;
+  const use = adapter === undefined ? memory : { ...memory, lora: adapter.config };
+  const planned = { use, say: run.say };
   const model = await openModel(run, config, from, planned, adapter);
   const source = weightsFolder(run, config, from);
   const checkpoints = join(work.folder, 'checkpoints');

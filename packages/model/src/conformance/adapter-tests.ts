@@ -14,6 +14,7 @@ import {
   forwardBound,
   largest,
 } from './bounds.ts';
+import { inPieces } from './optimizer-tests.ts';
 import { randomBatch, randomCrossEntropy, randomWeights } from './random-inputs.ts';
 import { baseShape, shapeGrid } from './shapes.ts';
 import type { Suite } from './suite.ts';
@@ -202,7 +203,7 @@ function trainingTests(suite: Suite): void {
     const weights = randomWeights(config, 114);
     const straight = await create({ config, weights, adapter: adapterOf(dropping) });
     await train(straight, [1, 2]);
-    const saved = await straight.state();
+    const saved = await inPieces(straight);
     await train(straight, [3]);
     const resumed = await create({ config, weights, adapter: { config: dropping, seed: 1 } });
     await resumed.accumulate(randomBatch(config, [4], 5), { type: 'cross-entropy', scale: 1 });

@@ -19,6 +19,7 @@ import type {
   ModelState,
   NamedTensor,
   PackedBatch,
+  RestorableState,
   Sampler,
   SamplerOptions,
   ScoreOptions,
@@ -32,9 +33,9 @@ import {
   type Adapter,
   type AdapterStart,
 } from '../lora.ts';
-import { orderBySpecs, parameterSpecs, type ParameterSpec } from '../parameters.ts';
+import { parameterSpecs, type ParameterSpec } from '../parameters.ts';
 import { SerialQueue } from '../serial-queue.ts';
-import { checkedTensors, type ModelWeights } from '../weight-source.ts';
+import { checkedTensors, tensorsBySpecs, type ModelWeights } from '../weight-source.ts';
 import { adamWUpdate, clipFactor, globalNorm, type AdamWTensors } from './adamw.ts';
 import { activateBackend, startBackend } from './backend.ts';
 import type { AdapterPass } from './adapt.ts';
@@ -242,15 +243,15 @@ export class TfjsLanguageModel implements LanguageModel {
     }));
   }
 
-  restore(state: ModelState): Promise<void> {
+  restore(state: RestorableState): Promise<void> {
     return this.#run(() => {
       const { version } = state;
       if (!Number.isSafeInteger(version) || version < 0) {
         throw new InputError(`restore: expected a version >= 0, received ${version}.`);
       }
-      const weights = orderBySpecs(this.#specs, state.weights, 'restore: weights');
-      const first = orderBySpecs(this.#specs, state.firstMoments, 'restore: firstMoments');
-      const second = orderBySpecs(this.#specs, state.secondMoments, 'restore: secondMoments');
+      const weights = tensorsBySpecs(this.#specs, state.weights, 'restore: weights');
+      const first = tensorsBySpecs(this.#specs, state.firstMoments, 'restore: firstMoments');
+      const second = tensorsBySpecs(this.#specs, state.secondMoments, 'restore: secondMoments');
       this.#specs.forEach(({ name, shape }, i) => {
         tf.dispose({ ...(this.#parameters.get(name) as AdamWTensors) });
         this.#parameters.set(name, {

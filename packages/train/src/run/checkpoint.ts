@@ -11,18 +11,26 @@ import {
   writeFolderAtomic,
 } from '@masksearch/core';
 import {
-  readSafetensors,
+  SafetensorsFile,
   sourceOf,
+  STATE_PARTS,
+  trainedSpecs,
   writeSafetensorsPieces,
-  type ModelState,
-  type NamedTensor,
+  type LanguageModel,
+  type Pieces,
+  type RestorableState,
+  type StatePart,
+  type TensorShape,
+  type WeightSource,
 } from '@masksearch/model';
 
 const STEP_FOLDER = /^step-(\d{6,})$/;
 const TEMPORARY_FOLDER = /^step-\d{6,}\.(tmp|old)-/;
-const WEIGHTS = 'model.safetensors';
-const FIRST_MOMENTS = 'first-moments.safetensors';
-const SECOND_MOMENTS = 'second-moments.safetensors';
+const PARTS: Readonly<Record<StatePart, string>> = {
+  weights: 'model.safetensors',
+  firstMoments: 'first-moments.safetensors',
+  secondMoments: 'second-moments.safetensors',
+};
 const STATE = 'state.json';
 const MANIFEST = 'manifest.json';
 /** What to do about a checkpoint that cannot be used. */
@@ -40,10 +48,18 @@ const envelopeSchema = z.strictObject({
   state: z.unknown(),
 });
 
-/** What a checkpoint holds besides tensors is up to the trainer: any JSON value. */
-export interface Checkpoint<State> {
-  readonly model: ModelState;
+/** What a checkpoint is made from. What it holds besides tensors is up to the trainer: any JSON value. */
+export interface NewCheckpoint<State> {
+  /** Not stepped while it is saved. */
+  readonly model: Pick<LanguageModel, 'config' | 'adapter' | 'version' | 'state' | 'statePieces'>;
   readonly state: State;
+}
+
+/** A checkpoint whose tensors are read when asked for. Close it when the model is restored. */
+export interface Checkpoint<State> {
+  readonly model: RestorableState;
+  readonly state: State;
+  readonly close: () => void;
 }
 
 /** Name of the folder of a step; sorts by step. */
@@ -60,13 +76,15 @@ export function checkpointName(step: number): string {
 export async function saveCheckpoint(
   folder: string,
   step: number,
-  { model, state }: Checkpoint<unknown>,
+  { model, state }: NewCheckpoint<unknown>,
   extraFiles: Readonly<Record<string, string>> = {},
 ): Promise<void> {
   await writeFolderAtomic(join(folder, checkpointName(step)), async (path) => {
-    await writeTensors(join(path, WEIGHTS), model.weights);
-    await writeTensors(join(path, FIRST_MOMENTS), model.firstMoments);
-    await writeTensors(join(path, SECOND_MOMENTS), model.secondMoments);
+    const tensorsOf = await stateReader(model);
+    for (const part of STATE_PARTS) {
+      const { shapes, pieces } = tensorsOf(part);
+      await writeSafetensorsPieces(join(path, PARTS[part]), shapes, 'F32', pieces);
+    }
     const envelope = { version: 1, modelVersion: model.version, state };
     writeFileAtomic(join(path, STATE), `${JSON.stringify(envelope)}\n`);
     for (const [name, text] of Object.entries(extraFiles)) writeFileAtomic(join(path, name), text);
@@ -77,10 +95,25 @@ export async function saveCheckpoint(
   });
 }
 
-/** In pieces: the bytes of a large model are not in memory once more. */
-async function writeTensors(path: string, tensors: readonly NamedTensor[]): Promise<void> {
-  const source = sourceOf(tensors);
-  await writeSafetensorsPieces(path, tensors, 'F32', (name) => source.pieces(name));
+interface StateTensors {
+  readonly shapes: readonly TensorShape[];
+  readonly pieces: (name: string) => Pieces;
+}
+
+/** In pieces where the model hands them out: the bytes of a large one are not in memory once more. */
+async function stateReader(model: NewCheckpoint<unknown>['model']) {
+  if (model.statePieces !== undefined) {
+    const shapes = trainedSpecs(model);
+    return (part: StatePart): StateTensors => ({
+      shapes,
+      pieces: (name) => model.statePieces?.(part, name) ?? [],
+    });
+  }
+  const state = await model.state();
+  return (part: StatePart): StateTensors => {
+    const source = sourceOf(state[part]);
+    return { shapes: state[part], pieces: (name) => source.pieces(name) };
+  };
 }
 
 /** Steps saved in `folder`, in order. Folders that were not finished are not among them. */
@@ -102,11 +135,11 @@ export function latestCheckpoint(folder: string): string | undefined {
 }
 
 /**
- * Reads a checkpoint folder after checking every file against its checksum.
+ * Opens a checkpoint folder after checking every file against its checksum.
  *
  * @throws {IntegrityError} a file is missing, was changed, or is not what a checkpoint holds.
  */
-export async function loadCheckpoint<State>(
+export async function openCheckpoint<State>(
   path: string,
   stateSchema: ZodType<State>,
 ): Promise<Checkpoint<State>> {
@@ -121,15 +154,27 @@ export async function loadCheckpoint<State>(
     }
   }
   const envelope = readJson(join(path, STATE), envelopeSchema);
-  return {
-    state: readState(join(path, STATE), envelope.state, stateSchema),
-    model: {
-      version: envelope.modelVersion,
-      weights: readSafetensors(join(path, WEIGHTS)),
-      firstMoments: readSafetensors(join(path, FIRST_MOMENTS)),
-      secondMoments: readSafetensors(join(path, SECOND_MOMENTS)),
-    },
+  const state = readState(join(path, STATE), envelope.state, stateSchema);
+  return { state, ...openTensors(path, envelope.modelVersion) };
+}
+
+function openTensors(path: string, version: number): Pick<Checkpoint<unknown>, 'model' | 'close'> {
+  const files: SafetensorsFile[] = [];
+  const close = (): void => files.forEach((file) => file.close());
+  const open = (part: StatePart): WeightSource => {
+    const file = new SafetensorsFile(join(path, PARTS[part]));
+    files.push(file);
+    return file.source();
   };
+  try {
+    const weights = open('weights');
+    const firstMoments = open('firstMoments');
+    const secondMoments = open('secondMoments');
+    return { model: { version, weights, firstMoments, secondMoments }, close };
+  } catch (error) {
+    close();
+    throw error;
+  }
 }
 
 /** Deletes all but the `keep` latest checkpoints. A kill in between leaves none half deleted. */

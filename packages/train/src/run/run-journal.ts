@@ -4,7 +4,7 @@ import { ConfigError } from '@masksearch/core';
 import type { LanguageModel } from '@masksearch/model';
 import {
   latestCheckpoint,
-  loadCheckpoint,
+  openCheckpoint,
   pruneCheckpoints,
   removeUnfinishedCheckpoints,
   saveCheckpoint,
@@ -76,13 +76,15 @@ export class RunJournal<State> {
     pruneCheckpoints(checkpoints.folder, checkpoints.keep ?? DEFAULT_KEEP);
     const path = latestCheckpoint(checkpoints.folder);
     if (path === undefined) return new RunJournal(options, undefined);
-    const { state: saved, model: modelState } = await loadCheckpoint(
-      path,
-      savedSchema(options.stateSchema),
-    );
-    checkFingerprint(`${where}: ${path}`, saved.fingerprint, options.fingerprint(saved.state));
-    await model.restore(modelState);
-    return new RunJournal(options, saved);
+    const checkpoint = await openCheckpoint(path, savedSchema(options.stateSchema));
+    try {
+      const { state: saved } = checkpoint;
+      checkFingerprint(`${where}: ${path}`, saved.fingerprint, options.fingerprint(saved.state));
+      await model.restore(checkpoint.model);
+      return new RunJournal(options, saved);
+    } finally {
+      checkpoint.close();
+    }
   }
 
   record(row: MetricsRow): void {
@@ -96,12 +98,7 @@ export class RunJournal<State> {
     if (!force && step % checkpoints.everySteps !== 0) return;
     const metricsBytes = this.#metrics?.sync() ?? 0;
     const saved = { step, metricsBytes, fingerprint: fingerprint(state), state };
-    await saveCheckpoint(
-      checkpoints.folder,
-      step,
-      { model: await model.state(), state: saved },
-      checkpoints.files,
-    );
+    await saveCheckpoint(checkpoints.folder, step, { model, state: saved }, checkpoints.files);
     this.#savedStep = step;
     pruneCheckpoints(checkpoints.folder, checkpoints.keep ?? DEFAULT_KEEP);
   }
