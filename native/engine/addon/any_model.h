@@ -63,7 +63,8 @@ struct CudaOptions {
 };
 
 // @throws Unavailable the plug-in is missing or of another version, or finds no GPU.
-std::unique_ptr<AnyModel> make_cuda_model(const DecoderConfig& config, const CudaOptions& options);
+std::unique_ptr<AnyModel> make_cuda_model(const DecoderConfig& config, const LoraConfig& lora,
+                                          const CudaOptions& options);
 // Name of the GPU that the plug-in finds. @throws as make_cuda_model.
 std::string probe_cuda(const std::string& plugin);
 

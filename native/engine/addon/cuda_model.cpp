@@ -3,7 +3,7 @@
 
 #include <stdexcept>
 
-#include "../cuda/include/cuda_plugin.h"
+#include "../cuda/include/plugin_values.h"
 #include "../src/parameters.h"
 #include "any_model.h"
 
@@ -48,30 +48,10 @@ void checked_call(const Body& body) {
   });
 }
 
-ms_config plain_config(const DecoderConfig& c) {
-  ms_config p{};
-  p.vocabulary_size = c.vocabulary_size;
-  p.width = c.width;
-  p.layers = c.layers;
-  p.heads = c.heads;
-  p.key_value_heads = c.key_value_heads;
-  p.head_width = c.head_width;
-  p.feed_forward_width = c.feed_forward_width;
-  p.max_positions = c.max_positions;
-  p.rope_theta = c.rope_theta;
-  p.norm_epsilon = c.norm_epsilon;
-  p.rope_factor = c.rope_scaling.factor;
-  p.rope_low_frequency_factor = c.rope_scaling.low_frequency_factor;
-  p.rope_high_frequency_factor = c.rope_scaling.high_frequency_factor;
-  p.rope_original_max_positions = c.rope_scaling.original_max_positions;
-  p.attention_bias = c.attention_bias;
-  p.tied_embeddings = c.tied_embeddings;
-  p.query_key_norm = c.query_key_norm;
-  return p;
-}
-
 ms_batch plain_batch(const Batch& b) {
-  return {b.tokens, b.offsets, b.loss_mask, b.token_count, b.sequence_count};
+  ms_batch p{};
+  copy_batch(b, &p);
+  return p;
 }
 
 double call_custom_loss(void* context, int32_t n, const int32_t* positions,
@@ -89,16 +69,7 @@ double call_custom_loss(void* context, int32_t n, const int32_t* positions,
 // Valid while `l` lives.
 ms_loss plain_loss(const TokenLoss& l) {
   ms_loss p{};
-  p.kind = int32_t(l.kind);
-  p.scale = l.scale;
-  p.weights = l.weights;
-  p.old_log_probs = l.old_log_probs;
-  p.advantages = l.advantages;
-  p.importance_weights = l.importance_weights;
-  p.clip_low = l.clip_low;
-  p.clip_high = l.clip_high;
-  p.dual_clip = l.dual_clip;
-  p.entropy_coefficient = l.entropy_coefficient;
+  copy_loss(l, &p);
   if (l.custom) {
     p.custom = call_custom_loss;
     p.context = const_cast<ChunkLoss*>(&l.custom);
@@ -109,8 +80,9 @@ ms_loss plain_loss(const TokenLoss& l) {
 int32_t plain_arena(Arena arena) {
   switch (arena) {
     case Arena::weights:
-    case Arena::trained_weights:
       return MS_WEIGHTS;
+    case Arena::trained_weights:
+      return MS_TRAINED_WEIGHTS;
     case Arena::gradients:
       return MS_GRADIENTS;
     case Arena::first_moments:
@@ -171,17 +143,22 @@ class CudaSampler final : public AnySampler {
 
 class CudaModel final : public AnyModel {
  public:
-  CudaModel(const DecoderConfig& config, const CudaOptions& o)
-      : api_(load_plugin(o.plugin)), layout_(config) {
-    const ms_config plain = plain_config(config);
+  CudaModel(const DecoderConfig& config, const LoraConfig& lora, const CudaOptions& o)
+      : api_(load_plugin(o.plugin)), layout_(config), adapter_(config, lora) {
+    ms_config plain{};
+    copy_config(config, &plain);
+    ms_lora adapter{};
+    copy_lora(lora, &adapter);
     const ms_device_options options = {uint64_t(o.memory_bytes), o.pass_tokens, o.tune ? 1 : 0,
                                        o.cache_file.c_str()};
-    model_ = checked([&](ms_error* e) { return api_.model_create(&plain, &options, e); });
+    model_ = checked([&](ms_error* e) { return api_.model_create(&plain, &adapter, &options, e); });
   }
   ~CudaModel() override { api_.model_destroy(model_); }
 
   const std::vector<Parameter>& parameters() const override { return layout_.parameters; }
-  const std::vector<Parameter>& trained_parameters() const override { return layout_.parameters; }
+  const std::vector<Parameter>& trained_parameters() const override {
+    return frozen() ? adapter_.parameters : layout_.parameters;
+  }
   std::string device() const override {
     char name[256];
     api_.device_name(model_, name, sizeof name);
@@ -192,7 +169,9 @@ class CudaModel final : public AnyModel {
     api_.memory_report(model_, text.data(), text.size());
     return text.data();
   }
-  size_t count(Arena) const override { return layout_.count; }
+  size_t count(Arena arena) const override {
+    return frozen() && arena != Arena::weights ? adapter_.count : layout_.count;
+  }
   void read(Arena arena, size_t offset, size_t count, float* out) override {
     checked_call(
         [&](ms_error* e) { api_.read(model_, plain_arena(arena), offset, count, out, e); });
@@ -213,13 +192,15 @@ class CudaModel final : public AnyModel {
     });
     return {r.loss, r.clipped_low, r.clipped_high};
   }
-  void score(const Batch& batch, float* log_probs, float* entropies, AdapterUse) override {
+  void score(const Batch& batch, float* log_probs, float* entropies,
+             AdapterUse adapter) override {
     const ms_batch plain = plain_batch(batch);
-    checked_call([&](ms_error* e) { api_.score(model_, &plain, log_probs, entropies, e); });
+    const int32_t on = adapter == AdapterUse::on ? 1 : 0;
+    checked_call([&](ms_error* e) { api_.score(model_, &plain, on, log_probs, entropies, e); });
   }
   double step(const AdamW& o) override {
-    const ms_adamw plain = {o.learning_rate, o.beta1,        o.beta2,
-                            o.epsilon,       o.weight_decay, o.max_gradient_norm};
+    ms_adamw plain{};
+    copy_adamw(o, &plain);
     return checked([&](ms_error* e) { return api_.step(model_, &plain, e); });
   }
   std::unique_ptr<AnySampler> open_sampler(int max_sequences, int max_context_tokens) override {
@@ -227,16 +208,19 @@ class CudaModel final : public AnyModel {
   }
 
  private:
+  bool frozen() const { return !adapter_.layers.empty(); }
+
   const ms_cuda_api& api_;
   const Layout layout_;
+  const AdapterLayout adapter_;
   ms_model* model_ = nullptr;
 };
 
 }  // namespace
 
-std::unique_ptr<AnyModel> make_cuda_model(const DecoderConfig& config,
+std::unique_ptr<AnyModel> make_cuda_model(const DecoderConfig& config, const LoraConfig& lora,
                                           const CudaOptions& options) {
-  return std::make_unique<CudaModel>(config, options);
+  return std::make_unique<CudaModel>(config, lora, options);
 }
 
 std::string probe_cuda(const std::string& plugin) {

@@ -209,7 +209,8 @@ Napi::Value create_model(const Napi::CallbackInfo& info) {
   // Keeps the handle until the promise settles; deleted on the JavaScript thread.
   auto* kept = new Napi::ObjectReference(Napi::Persistent(to_handle(info.Env(), engine)));
   auto work = [config, threads, lora, cuda](ModelHost& host) {
-    host.model = cuda ? make_cuda_model(config, *cuda) : make_cpu_model(config, threads, lora);
+    host.model =
+        cuda ? make_cuda_model(config, lora, *cuda) : make_cpu_model(config, threads, lora);
     return Description{host.model->parameters(), host.model->trained_parameters(),
                        host.model->device()};
   };

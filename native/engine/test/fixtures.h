@@ -1,6 +1,7 @@
 // Small models and batches with seeded contents.
 #pragma once
 
+#include <initializer_list>
 #include <memory>
 #include <vector>
 
@@ -76,6 +77,22 @@ inline Fixture make_fixture(const Shape& shape, uint32_t seed, int threads, bool
     f.offsets.push_back(int(f.tokens.size()));
   }
   return f;
+}
+
+const std::initializer_list<masksearch::LoraTarget> kAllTargets = {
+    masksearch::kQuery, masksearch::kKey, masksearch::kValue, masksearch::kOutput,
+    masksearch::kGate,  masksearch::kUp,  masksearch::kDown};
+
+inline masksearch::LoraConfig lora_config(int rank,
+                                          std::initializer_list<masksearch::LoraTarget> targets,
+                                          double dropout = 0) {
+  masksearch::LoraConfig lora;
+  lora.rank = rank;
+  lora.alpha = 6;
+  lora.dropout = dropout;
+  lora.seed = 5;
+  for (const masksearch::LoraTarget target : targets) lora.targets[target] = true;
+  return lora;
 }
 
 }  // namespace test

@@ -7,18 +7,6 @@ using namespace test;
 
 namespace {
 
-LoraConfig lora_config(int rank, std::initializer_list<LoraTarget> targets, double dropout = 0) {
-  LoraConfig lora;
-  lora.rank = rank;
-  lora.alpha = 6;
-  lora.dropout = dropout;
-  lora.seed = 5;
-  for (LoraTarget target : targets) lora.targets[target] = true;
-  return lora;
-}
-
-const std::initializer_list<LoraTarget> kAll = {kQuery, kKey, kValue, kOutput, kGate, kUp, kDown};
-
 // A fixture whose model has an adapter with random A and B.
 Fixture make_adapted(const Shape& shape, const LoraConfig& lora, int threads) {
   Fixture f = make_fixture(shape, 91, threads, true);
@@ -118,7 +106,7 @@ void compare(const Shape& shape, const LoraConfig& lora) {
 
 TEST("adapters equal the float64 reference of the merged model on the shape grid") {
   for (const Shape& shape : shape_grid()) {
-    compare(shape, lora_config(4, kAll));
+    compare(shape, lora_config(4, kAllTargets));
     compare(shape, lora_config(1, {kValue, kDown}));
   }
 }
@@ -129,7 +117,7 @@ const Shape kShape{"", kConfig, {40, 7, 130}};
 TEST("an adapter that is off, or whose B is zero, is the frozen model bit for bit") {
   Fixture frozen = make_fixture(kShape, 91, 2, true);
   const Outputs expected = run(&frozen);
-  Fixture f = make_adapted(kShape, lora_config(33, kAll), 2);
+  Fixture f = make_adapted(kShape, lora_config(33, kAllTargets), 2);
   std::vector<float> log_probs(f.tokens.size()), entropies(f.tokens.size());
   f.model->score(f.batch(), log_probs.data(), entropies.data(), AdapterUse::off);
   CHECK_SAME_BITS("off", log_probs.data(), expected.log_probs.data(), log_probs.size());
@@ -146,8 +134,8 @@ TEST("an adapter that is off, or whose B is zero, is the frozen model bit for bi
 }
 
 TEST("only the adapter changes, whatever the number of threads; sampled log-probabilities equal score") {
-  Fixture one = make_adapted(kShape, lora_config(5, kAll, 0.25), 1);
-  Fixture many = make_adapted(kShape, lora_config(5, kAll, 0.25), 3);
+  Fixture one = make_adapted(kShape, lora_config(5, kAllTargets, 0.25), 1);
+  Fixture many = make_adapted(kShape, lora_config(5, kAllTargets, 0.25), 3);
   const size_t count = one.model->parameter_count();
   const std::vector<float> before(one.model->weights(), one.model->weights() + count);
   for (int step = 0; step < 3; step++) {
@@ -181,7 +169,7 @@ TEST("only the adapter changes, whatever the number of threads; sampled log-prob
 // The directional derivative along the gradient, with the same masks in every call: dropout is a
 // function of (seed, step, call), and set_version starts the calls anew.
 TEST("dropout: gradients equal central differences; other steps, calls and seeds drop others") {
-  Fixture f = make_adapted(kShape, lora_config(3, kAll, 0.5), 2);
+  Fixture f = make_adapted(kShape, lora_config(3, kAllTargets, 0.5), 2);
   const size_t count = f.model->trained_count();
   const double loss = run(&f).loss;
   const std::vector<float> gradient(f.model->gradients(), f.model->gradients() + count);
@@ -210,14 +198,14 @@ TEST("dropout: gradients equal central differences; other steps, calls and seeds
 
 TEST("adapters that cannot be are refused by name") {
   const auto make = [](const LoraConfig& lora) { Model model(kConfig, 1, lora); };
-  LoraConfig lora = lora_config(2, kAll);
+  LoraConfig lora = lora_config(2, kAllTargets);
   lora.rank = -1;
   CHECK_THROWS(std::invalid_argument, "lora.rank", make(lora));
   lora = lora_config(2, {});
   CHECK_THROWS(std::invalid_argument, "at least one lora target", make(lora));
-  lora = lora_config(2, kAll, 1);
+  lora = lora_config(2, kAllTargets, 1);
   CHECK_THROWS(std::invalid_argument, "lora.dropout", make(lora));
-  lora = lora_config(2, kAll);
+  lora = lora_config(2, kAllTargets);
   lora.alpha = NAN;
   CHECK_THROWS(std::invalid_argument, "lora.alpha", make(lora));
 }

@@ -1,7 +1,8 @@
 // Speed on the GPU against the floors that its own ceilings set, as JSON lines:
 // {"case", "floor", "measured", "ratio", "unit"}; ratio 1 is the floor reached. Ceilings (a large
 // product, a copy) are measured in the same run. Arguments: [--model 1.5b|0.5b|tiny] [--only part]
-// [--cache file], parts: kernels, train, decode.
+// [--cache file], parts: kernels, train, decode, lora (an adapter of rank 16 on all matrices of the
+// model), qwen3 (training Qwen3-0.6B, whose heads are normalised).
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -21,6 +22,8 @@ namespace {
 struct Options {
   std::string model = "1.5b", only, cache;
   DecoderConfig config{151936, 1536, 28, 12, 2, 128, 8960, 1e6, 1e-6, 32768, true, true};
+  DecoderConfig qwen3{151936, 1024, 28, 16, 8, 128, 3072, 1e6, 1e-6, 40960, false, true, true};
+  std::string qwen3_name = "qwen3-0.6b";
   int rows = 16384;       // of a training pass and of the row kernels
   int ceiling = 8192;     // side of the large product
   int runs = 10;
@@ -39,6 +42,8 @@ Options parse(int argc, char** argv) {
     o.config = {151936, 896, 24, 14, 2, 64, 4864, 1e6, 1e-6, 32768, true, true};
   } else if (o.model == "tiny") {
     o.config = {97, 64, 2, 2, 1, 64, 96, 1e4, 1e-6, 256, true, true};
+    o.qwen3 = {97, 64, 2, 2, 1, 64, 96, 1e4, 1e-6, 256, false, true, true};
+    o.qwen3_name = "qwen3-tiny";
     o.rows = 128;
     o.ceiling = 32;
     o.runs = 1;
@@ -61,22 +66,41 @@ class Bench {
   explicit Bench(const Options& options) : o_(options) {}
 
   void run() {
+    open(o_.config, {});
+    std::printf("# %s, %d multiprocessors, model %s\n", model_->state.device.name.c_str(),
+                model_->state.device.multiprocessors, o_.model.c_str());
+    ceilings();
+    if (wanted("kernels")) kernels();
+    if (wanted("train")) train(o_.model);
+    if (wanted("decode")) decode();
+    if (wanted("lora")) {
+      LoraConfig lora;
+      lora.rank = 16;
+      lora.alpha = 32;
+      std::fill_n(lora.targets, int(kLoraTargets), true);
+      open(o_.config, lora);
+      train(o_.model + " lora 16");
+    }
+    if (wanted("qwen3")) {
+      open(o_.qwen3, {});
+      train(o_.qwen3_name);
+    }
+  }
+
+ private:
+  // The one model of the moment, with random weights; says what the one before used.
+  void open(const DecoderConfig& config, const LoraConfig& lora) {
+    if (model_ != nullptr) std::fprintf(stderr, "%s", model_->memory_report().c_str());
+    model_.reset();
     DeviceOptions device;
     device.pass_tokens = o_.rows;
     device.gemm.cache_file = o_.cache;
     if (o_.model == "tiny") device.memory_bytes = size_t(256) << 20;
-    model_ = std::make_unique<DeviceModel>(o_.config, device);
-    std::printf("# %s, %d multiprocessors, model %s\n", model_->state.device.name.c_str(),
-                model_->state.device.multiprocessors, o_.model.c_str());
-    fill_weights();
-    ceilings();
-    if (wanted("kernels")) kernels();
-    if (wanted("train")) train();
-    if (wanted("decode")) decode();
-    std::fprintf(stderr, "%s", model_->memory_report().c_str());
+    model_ = std::make_unique<DeviceModel>(config, lora, device);
+    fill_weights(Arena::weights, state().layout.parameters);
+    if (state().frozen()) fill_weights(Arena::trained_weights, state().trained());
   }
 
- private:
   bool wanted(const char* part) const { return o_.only.empty() || o_.only == part; }
   DeviceState& state() { return model_->state; }
 
@@ -94,18 +118,17 @@ class Bench {
     return seconds[seconds.size() / 2];
   }
 
-  void fill_weights() {
+  void fill_weights(Arena arena, const std::vector<Parameter>& parameters) {
     std::mt19937 random(1);
     std::normal_distribution<float> normal(0, 0.02f);
     std::vector<float> block(1 << 20);
     for (float& x : block) x = normal(random);
-    for (const Parameter& p : state().layout.parameters) {
+    for (const Parameter& p : parameters) {
       const bool norm = p.name.find("norm") != std::string::npos;
       const std::vector<float> ones(norm ? p.count : 0, 1.0f);
       for (size_t first = 0; first < p.count; first += block.size()) {
         const size_t n = std::min(block.size(), p.count - first);
-        model_->write(Arena::weights, p.offset + first, n,
-                      norm ? ones.data() + first : block.data());
+        model_->write(arena, p.offset + first, n, norm ? ones.data() + first : block.data());
       }
     }
   }
@@ -239,22 +262,25 @@ class Bench {
     });
   }
 
-  // Floating-point operations of a token: every matrix three times, and causal attention.
-  double training_operations(int length) const {
-    const DecoderConfig& c = o_.config;
+  // Floating-point operations of a token: every matrix three times (frozen ones twice, as they get
+  // no gradient), and causal attention.
+  double training_operations(int length) {
+    const DecoderConfig& c = state().config;
     const double q = double(c.heads) * c.head_width, kv = double(c.key_value_heads) * c.head_width;
     const double layer = double(c.width) * (2 * q + 2 * kv + 3.0 * c.feed_forward_width);
     const double matrices = layer * c.layers + double(c.vocabulary_size) * c.width;
-    return 6 * matrices + 6.0 * length * q * c.layers;
+    const double frozen = 4 * matrices + 6 * double(state().adapter_layout.count);
+    return (state().frozen() ? frozen : 6 * matrices) + 6.0 * length * q * c.layers;
   }
 
-  void train() {
+  void train(const std::string& name) {
     for (const int length : {std::min(1024, o_.rows), std::min(4096, o_.rows)}) {
       const int count = o_.rows / length;
       std::mt19937 random(3);
       std::vector<int32_t> tokens(size_t(count) * length), offsets;
       std::vector<uint8_t> mask(tokens.size(), 1);
-      for (int32_t& token : tokens) token = int32_t(random() % uint32_t(o_.config.vocabulary_size));
+      const uint32_t V = uint32_t(state().config.vocabulary_size);
+      for (int32_t& token : tokens) token = int32_t(random() % V);
       for (int i = 0; i <= count; i++) offsets.push_back(i * length);
       for (int i = 0; i < count; i++) mask[size_t(i) * length] = 0;
       std::vector<float> log_probs(tokens.size()), entropies(tokens.size());
@@ -268,7 +294,7 @@ class Bench {
       });
       const double floor = flops_ / training_operations(length);
       const double rate = double(tokens.size()) / seconds;
-      print("train " + o_.model + " " + std::to_string(count) + "x" + std::to_string(length),
+      print("train " + name + " " + std::to_string(count) + "x" + std::to_string(length),
             floor, rate, rate / floor, "tokens/s");
     }
   }

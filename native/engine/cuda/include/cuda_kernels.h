@@ -18,7 +18,25 @@ namespace masksearch::cuda {
 
 using bf16 = bfloat16;
 
-// -- Rows: rows.cu, rotary.cu, swiglu.cu, embedding.cu ---------------------------------------------
+// How a packed row of queries, keys and values is divided.
+struct AttentionShape {
+  int heads;            // H
+  int key_value_heads;  // K
+  int head_width;       // D
+  MASKSEARCH_HOST_DEVICE int columns() const {  // W
+    return (heads + 2 * key_value_heads) * head_width;
+  }
+  MASKSEARCH_HOST_DEVICE int heads_per_key() const { return heads / key_value_heads; }
+  // Where a key/value head begins in a row.
+  MASKSEARCH_HOST_DEVICE int key_column(int key_head) const {
+    return (heads + key_head) * head_width;
+  }
+  MASKSEARCH_HOST_DEVICE int value_column(int key_head) const {
+    return key_column(key_value_heads + key_head);
+  }
+};
+
+// -- Rows: rows.cu, head_norms.cu, rotary.cu, swiglu.cu, embedding.cu, dropout.cu -----------------
 
 // out[n,c] = x[m,c] w[c] r[n], r[n] = 1 / sqrt(mean_c x[m,c]^2 + epsilon), m = row_of[n] or n.
 //   x (M, C), w (C) -> out (N, C) bf16, r (N) f32; row_of (N) or null; r may be null. C <= 8192.
@@ -26,7 +44,7 @@ void rms_norm(Stream& stream, int rows, int width, const bf16* x, const int32_t*
               const bf16* w, float epsilon, bf16* out, float* r);
 
 // dx[m,c] += r (dy w - x r^2 mean_c(dy w x)); dw[c] += sum_n dy[n,c] x[m,c] r[n], m as above.
-//   dy (N, C), x and dx (M, C) bf16; dw (C) f32; rows of row_of differ from each other.
+//   dy (N, C), x and dx (M, C) bf16; dw (C) f32, or null; rows of row_of differ from each other.
 //   scratch: rms_norm_backward_scratch(N, C) floats.
 size_t rms_norm_backward_scratch(int rows, int width);
 void rms_norm_backward(Stream& stream, int rows, int width, const bf16* dy, const bf16* x,
@@ -38,6 +56,19 @@ void rms_norm_backward(Stream& stream, int rows, int width, const bf16* dy, cons
 size_t column_sums_scratch(int rows, int width);
 void column_sums(Stream& stream, int rows, int width, const bf16* x, int64_t ld, float* sums,
                  float* scratch);
+
+// In place each query and key head x of a row becomes x w r, r as in rms_norm over its D values.
+//   qkv (N, W) bf16 before RoPE; w (2, D): for query heads, for key heads; kept (N, H + K, D) bf16
+//   takes the heads before their norm, or null. D a multiple of 8 up to 256.
+void norm_heads(Stream& stream, const AttentionShape& shape, int rows, const bf16* w,
+                float epsilon, bf16* qkv, bf16* kept);
+
+// The gradient of that: query and key heads of d_qkv (N, W) become those of its input; dw (2, D) f32
+// is +=, or null.  kept, w and epsilon as above.
+//   scratch: norm_heads_backward_scratch(shape, N) floats.
+size_t norm_heads_backward_scratch(const AttentionShape& shape, int rows);
+void norm_heads_backward(Stream& stream, const AttentionShape& shape, int rows, const bf16* kept,
+                         const bf16* w, float epsilon, bf16* d_qkv, float* dw, float* scratch);
 
 // Rotates the first `heads` heads of each row in place by its position: pairs (i, i + D/2), HF's
 // layout. x (N, heads, D) bf16 rows ld apart; positions (N); table (positions, D) f32: D/2 cosines
@@ -60,6 +91,23 @@ void embed(Stream& stream, int rows, int width, const int32_t* tokens, const bf1
 //   dx (N, C) bf16; d_table (V, C) f32; token (U), start (U + 1), order (N): see embedding_order.
 void embed_backward(Stream& stream, int distinct, int width, const int32_t* token,
                     const int32_t* start, const int32_t* order, const bf16* dx, float* d_table);
+
+// Which elements of an adapter's input fall away, by the CPU engine's rule: element (n, c) does where
+// word c mod 4 of Philox at counter (first_token + n, c / 4, place, call) under the key (seed, step)
+// is below `threshold`.
+struct Dropout {
+  uint32_t threshold = 0;  // probability 2^32; 0 = nothing falls away
+  float scale = 1;         // 1 / (1 - probability), of what stays
+  uint32_t seed = 0, step = 0, call = 0;
+  uint32_t first_token = 0;  // of the rows, in the batch
+  uint32_t place = 0;        // of the matrix, in the decoder
+};
+
+// out[n,c] = x[n,c] scale, or 0 where it falls away.  x, out (N, C) bf16.
+void drop(Stream& stream, const Dropout& dropout, int rows, int width, const bf16* x, bf16* out);
+// out[n,c] += the same.
+void add_dropped(Stream& stream, const Dropout& dropout, int rows, int width, const bf16* x,
+                 bf16* out);
 
 // -- Loss head: loss_rows.cu ----------------------------------------------------------------------
 
@@ -130,15 +178,6 @@ struct QueryTile {
 };
 constexpr int kTileRows = 64;
 constexpr int kPageTokens = 64;
-
-struct AttentionShape {
-  int heads;            // H
-  int key_value_heads;  // K
-  int head_width;       // D
-  MASKSEARCH_HOST_DEVICE int columns() const {  // W
-    return (heads + 2 * key_value_heads) * head_width;
-  }
-};
 
 // Whether the tensor-core kernels take this shape.
 inline bool has_tensor_core_attention(const AttentionShape& shape) {

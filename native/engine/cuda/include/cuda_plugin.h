@@ -12,16 +12,28 @@ extern "C" {
 #endif
 
 /* Raised whenever a structure or a function here changes. */
-#define MASKSEARCH_CUDA_ABI 1
+#define MASKSEARCH_CUDA_ABI 2
+
+typedef struct {
+  double factor, low_frequency_factor, high_frequency_factor, original_max_positions;
+} ms_rope_scaling;
 
 typedef struct {
   int32_t vocabulary_size, width, layers, heads, key_value_heads, head_width, feed_forward_width;
   int32_t max_positions;
   double rope_theta, norm_epsilon;
-  double rope_factor, rope_low_frequency_factor, rope_high_frequency_factor;
-  double rope_original_max_positions;
+  ms_rope_scaling rope_scaling;
   int32_t attention_bias, tied_embeddings, query_key_norm; /* 0 or 1 */
 } ms_config;
+
+enum { MS_LORA_TARGETS = 7 }; /* in the order of LoraTarget */
+
+typedef struct {
+  int32_t rank; /* 0: no adapter, everything is trained */
+  uint32_t seed;
+  double alpha, dropout;
+  int32_t targets[MS_LORA_TARGETS]; /* 0 or 1 */
+} ms_lora;
 
 typedef struct {
   uint64_t memory_bytes;  /* of the slab; 0 = 85 % of what is free */
@@ -78,7 +90,14 @@ typedef struct {
   const float* log_probs;
 } ms_generated;
 
-typedef enum { MS_WEIGHTS = 0, MS_GRADIENTS = 1, MS_FIRST_MOMENTS = 2, MS_SECOND_MOMENTS = 3 } ms_arena;
+/* In the order of Arena. All but the first hold what is trained. */
+typedef enum {
+  MS_WEIGHTS,
+  MS_TRAINED_WEIGHTS,
+  MS_GRADIENTS,
+  MS_FIRST_MOMENTS,
+  MS_SECOND_MOMENTS
+} ms_arena;
 
 /* kind 0: no error; 1: what was passed is wrong; 2: anything else; 3: the machine lacks a GPU, a
    driver or cuBLASLt. */
@@ -95,9 +114,9 @@ typedef struct {
   int32_t abi; /* MASKSEARCH_CUDA_ABI */
   /* The GPU's name, e.g. for a doctor's report. */
   void (*probe)(char* name, size_t name_bytes, ms_error* error);
-  ms_model* (*model_create)(const ms_config*, const ms_device_options*, ms_error* error);
+  ms_model* (*model_create)(const ms_config*, const ms_lora*, const ms_device_options*,
+                            ms_error* error);
   void (*model_destroy)(ms_model*);
-  uint64_t (*parameter_count)(const ms_model*);
   void (*device_name)(const ms_model*, char* name, size_t name_bytes);
   void (*memory_report)(const ms_model*, char* text, size_t text_bytes);
   void (*read)(ms_model*, int32_t arena, uint64_t offset, uint64_t count, float* out,
@@ -107,7 +126,9 @@ typedef struct {
   void (*set_version)(ms_model*, int64_t version, ms_error* error);
   ms_result (*accumulate)(ms_model*, const ms_batch*, const ms_loss*, float* log_probs,
                           float* entropies, ms_error* error);
-  void (*score)(ms_model*, const ms_batch*, float* log_probs, float* entropies, ms_error* error);
+  /* adapter 0: without it, as the frozen model. */
+  void (*score)(ms_model*, const ms_batch*, int32_t adapter, float* log_probs, float* entropies,
+                ms_error* error);
   double (*step)(ms_model*, const ms_adamw*, ms_error* error);
   ms_sampler* (*sampler_create)(ms_model*, int32_t max_sequences, int32_t max_context_tokens,
                                 ms_error* error);

@@ -49,12 +49,15 @@ __device__ float adamw_update(const AdamWStep& s, float keep, float weight, floa
   return weight * keep - s.learning_rate * s.first_correction * update;
 }
 
-struct alignas(16) Int16x8 {
-  int16_t at[8];
+// Values that move as one access.
+template <class T, int kCount>
+struct alignas(sizeof(T) * kCount < 16 ? sizeof(T) * kCount : 16) Values {
+  T at[kCount];
 };
-struct alignas(16) Float8 {
-  float at[8];
-};
+template <int kCount, class T>
+__device__ Values<T, kCount>& values_at(T* first) {
+  return *reinterpret_cast<Values<T, kCount>*>(first);
+}
 
 struct Arenas {
   bf16* w;
@@ -62,43 +65,31 @@ struct Arenas {
   float *gradients, *m, *v;
 };
 
-__device__ void update_one(const AdamWStep& s, float keep, float clip, const Arenas& a,
-                           int64_t at) {
-  Moments moments = {a.m[at], a.v[at]};
-  const float master = joined_master({a.w[at], a.rest[at]});
-  const SplitMaster next =
-      split_master(adamw_update(s, keep, master, a.gradients[at] * clip, &moments));
-  a.w[at] = next.weight;
-  a.rest[at] = next.rest;
-  a.m[at] = moments.first;
-  a.v[at] = moments.second;
-  a.gradients[at] = 0;
-}
-
-// Eight weights in 16-byte accesses.
-__device__ void update_eight(const AdamWStep& s, float keep, float clip, const Arenas& a,
-                             int64_t at) {
-  Bfloat16x8 w = load8(a.w + at);
-  Int16x8 rest = *reinterpret_cast<const Int16x8*>(a.rest + at);
-  const Float8 g = *reinterpret_cast<const Float8*>(a.gradients + at);
-  Float8 m = *reinterpret_cast<const Float8*>(a.m + at);
-  Float8 v = *reinterpret_cast<const Float8*>(a.v + at);
+// kCount weights from `first` on.
+template <int kCount>
+__device__ void update(const AdamWStep& s, float keep, float clip, const Arenas& a,
+                       int64_t first) {
+  auto w = values_at<kCount>(a.w + first);
+  auto rest = values_at<kCount>(a.rest + first);
+  const auto gradients = values_at<kCount>(a.gradients + first);
+  auto m = values_at<kCount>(a.m + first);
+  auto v = values_at<kCount>(a.v + first);
 #pragma unroll
-  for (int i = 0; i < 8; i++) {
+  for (int i = 0; i < kCount; i++) {
     Moments moments = {m.at[i], v.at[i]};
     const float master = joined_master({w.at[i], rest.at[i]});
     const SplitMaster next =
-        split_master(adamw_update(s, keep, master, g.at[i] * clip, &moments));
+        split_master(adamw_update(s, keep, master, gradients.at[i] * clip, &moments));
     w.at[i] = next.weight;
     rest.at[i] = next.rest;
     m.at[i] = moments.first;
     v.at[i] = moments.second;
   }
-  store8(a.w + at, w);
-  *reinterpret_cast<Int16x8*>(a.rest + at) = rest;
-  *reinterpret_cast<Float8*>(a.m + at) = m;
-  *reinterpret_cast<Float8*>(a.v + at) = v;
-  *reinterpret_cast<Float8*>(a.gradients + at) = Float8{};
+  values_at<kCount>(a.w + first) = w;
+  values_at<kCount>(a.rest + first) = rest;
+  values_at<kCount>(a.m + first) = m;
+  values_at<kCount>(a.v + first) = v;
+  values_at<kCount>(a.gradients + first) = {};
 }
 
 __global__ void __launch_bounds__(kThreads)
@@ -114,10 +105,10 @@ __global__ void __launch_bounds__(kThreads)
   const float keep = 1 - s.learning_rate * mine.decay;
   for (int i = int(threadIdx.x) * 8; i < mine.count; i += kThreads * 8) {
     if (i + 8 <= mine.count) {
-      update_eight(s, keep, float(clip), arenas, mine.offset + i);
+      update<8>(s, keep, float(clip), arenas, mine.offset + i);
     } else {
       for (int j = i; j < mine.count; j++)
-        update_one(s, keep, float(clip), arenas, mine.offset + j);
+        update<1>(s, keep, float(clip), arenas, mine.offset + j);
     }
   }
 }

@@ -1,8 +1,8 @@
 // Gradients of causal attention on tensor cores, for head widths 64 and 128, in two passes without
 // atomics: one block owns 64 keys of a key/value head and goes through all its queries, another owns
 // 64 queries of a head and goes through their keys. Probabilities come back from the saved log sums.
-#include "attention_keys.h"
 #include "attention_delta.h"
+#include "attention_keys.h"
 #include "launch_checks.h"
 #include "tensor_core.h"
 
@@ -21,30 +21,15 @@ constexpr size_t kSharedBytes =
     size_t(2) * (kTileRows + kStep) * D * sizeof(bf16) + 2 * kStep * sizeof(float);
 static_assert(kSharedBytes<128> <= 99 * 1024, "fits sm_89");
 
-// An A operand from two neighbouring C tiles.
-__device__ inline void pack_operand(uint32_t (&a)[4], const float (&left)[4],
-                                    const float (&right)[4]) {
-  a[0] = pack_bfloat16(left[0], left[1]);
-  a[1] = pack_bfloat16(left[2], left[3]);
-  a[2] = pack_bfloat16(right[0], right[1]);
-  a[3] = pack_bfloat16(right[2], right[3]);
-}
-
 // c (16, kStep) = the warp's 16 rows of `mine` times the kStep rows of `step`, transposed.
 template <int D>
-__device__ inline void multiply_transposed(float (&c)[kStepBlocks][4], const SharedTile<D>& mine,
-                                           int warp, const SharedTile<D>& step) {
+__device__ inline void multiply_with_step(float (&c)[kStepBlocks][4], const SharedTile<D>& mine,
+                                          int warp, const SharedTile<D>& step) {
 #pragma unroll
   for (int k = 0; k < D / 16; k++) {
     uint32_t a[4];
     mine.load_a(a, warp * 16, k * 16);
-#pragma unroll
-    for (int n = 0; n < kStepBlocks / 2; n++) {
-      uint32_t b[4];
-      step.load_b_transposed(b, n * 16, k * 16);
-      multiply_tiles(c[2 * n], a, b[0], b[1]);
-      multiply_tiles(c[2 * n + 1], a, b[2], b[3]);
-    }
+    multiply_transposed(c, a, step, 0, k * 16);
   }
 }
 
@@ -57,13 +42,7 @@ __device__ inline void multiply_weights(float (&sums)[D / 8][4],
   for (int k = 0; k < kStep / 16; k++) {
     uint32_t a[4];
     pack_operand(a, weights[2 * k], weights[2 * k + 1]);
-#pragma unroll
-    for (int n = 0; n < D / 16; n++) {
-      uint32_t b[4];
-      step.load_b(b, k * 16, n * 16);
-      multiply_tiles(sums[2 * n], a, b[0], b[1]);
-      multiply_tiles(sums[2 * n + 1], a, b[2], b[3]);
-    }
+    multiply_rows(sums, a, step, k * 16);
   }
 }
 
@@ -87,9 +66,7 @@ __device__ inline void store_rows(const float (&sums)[D / 8][4], int warp, int r
 // Keys and values: scores are transposed, a warp's rows are keys and its columns queries.
 template <int D>
 __global__ void __launch_bounds__(kThreads)
-    key_gradient_kernel(AttentionShape shape, int rows, const KeyTile* tiles, const bf16* qkv,
-                        const bf16* d_out, const float* log_sums, const float* deltas,
-                        bf16* d_qkv) {
+    key_gradient_kernel(AttentionGradient g, const KeyTile* tiles) {
   MASKSEARCH_DYNAMIC_SHARED(shared);
   bf16* buffers = reinterpret_cast<bf16*>(shared);
   const SharedTile<D> keys{buffers}, values{buffers + kTileRows * D};
@@ -99,13 +76,13 @@ __global__ void __launch_bounds__(kThreads)
   float* delta = log_sum + kStep;
   const KeyTile key_tile = tiles[blockIdx.x];
   const int key_head = int(blockIdx.y);
-  const int heads_per_key = shape.heads / shape.key_value_heads;
+  const int heads_per_key = g.shape.heads_per_key(), heads = g.shape.heads;
   const int lane = int(threadIdx.x) % kWarpSize, warp = int(threadIdx.x) / kWarpSize;
-  const int64_t columns = shape.columns();
+  const int64_t columns = g.shape.columns();
   const float inverse_root = 1.0f / sqrtf(float(D));
-  const int64_t key_column = int64_t(shape.heads + key_head) * D;
-  const int64_t value_column = key_column + int64_t(shape.key_value_heads) * D;
-  const bf16* first_key = qkv + key_tile.row * columns;
+  const int key_column = g.shape.key_column(key_head);
+  const int value_column = g.shape.value_column(key_head);
+  const bf16* first_key = g.qkv + key_tile.row * columns;
   keys.template copy_rows<kTileRows, kThreads>(first_key + key_column, columns, key_tile.rows);
   values.template copy_rows<kTileRows, kThreads>(first_key + value_column, columns, key_tile.rows);
 
@@ -119,22 +96,23 @@ __global__ void __launch_bounds__(kThreads)
       const int valid = smaller(kStep, query_count - first);
       const int64_t row = int64_t(key_tile.row) + first;
       __syncthreads();  // the step before is done with its queries
-      queries.template copy_rows<kStep, kThreads>(qkv + row * columns + head * D, columns, valid);
-      d_outs.template copy_rows<kStep, kThreads>(
-          d_out + (row * shape.heads + head) * D, int64_t(shape.heads) * D, valid);
+      queries.template copy_rows<kStep, kThreads>(g.qkv + row * columns + head * D, columns,
+                                                  valid);
+      d_outs.template copy_rows<kStep, kThreads>(g.d_out + (row * heads + head) * D,
+                                                 int64_t(heads) * D, valid);
       commit_copies();
       if (threadIdx.x < kStep) {
         const bool inside = int(threadIdx.x) < valid;
-        const int64_t at = int64_t(head) * rows + row + threadIdx.x;
-        log_sum[threadIdx.x] = inside ? log_sums[at] * kLog2OfE : 0;
-        delta[threadIdx.x] = inside ? deltas[at] : 0;
+        const int64_t at = int64_t(head) * g.rows + row + threadIdx.x;
+        log_sum[threadIdx.x] = inside ? g.log_sums[at] * kLog2OfE : 0;
+        delta[threadIdx.x] = inside ? g.deltas[at] : 0;
       }
       wait_for_copies<0>();
       __syncthreads();
       float weights[kStepBlocks][4] = {};
       float d_scores[kStepBlocks][4] = {};
-      multiply_transposed<D>(weights, keys, warp, queries);
-      multiply_transposed<D>(d_scores, values, warp, d_outs);
+      multiply_with_step<D>(weights, keys, warp, queries);
+      multiply_with_step<D>(d_scores, values, warp, d_outs);
 #pragma unroll
       for (int n = 0; n < kStepBlocks; n++)
 #pragma unroll
@@ -151,16 +129,14 @@ __global__ void __launch_bounds__(kThreads)
       multiply_weights<D>(d_keys, d_scores, queries);
     }
   }
-  bf16* to = d_qkv + key_tile.row * columns;
+  bf16* to = g.d_qkv + key_tile.row * columns;
   store_rows<D>(d_keys, warp, key_tile.rows, to + key_column, columns);
   store_rows<D>(d_values, warp, key_tile.rows, to + value_column, columns);
 }
 
 template <int D>
 __global__ void __launch_bounds__(kThreads)
-    query_gradient_kernel(AttentionShape shape, int rows, const QueryTile* tiles, const bf16* qkv,
-                          const bf16* d_out, const float* log_sums, const float* deltas,
-                          bf16* d_qkv) {
+    query_gradient_kernel(AttentionGradient g, const QueryTile* tiles) {
   MASKSEARCH_DYNAMIC_SHARED(shared);
   bf16* buffers = reinterpret_cast<bf16*>(shared);
   const SharedTile<D> queries{buffers}, d_outs{buffers + kTileRows * D};
@@ -168,27 +144,26 @@ __global__ void __launch_bounds__(kThreads)
   const SharedTile<D> values{buffers + (2 * kTileRows + kStep) * D};
   const QueryTile query = tiles[blockIdx.x];
   const int head = int(blockIdx.y);
-  const int key_head = head / (shape.heads / shape.key_value_heads);
+  const int key_head = head / g.shape.heads_per_key(), heads = g.shape.heads;
   const int lane = int(threadIdx.x) % kWarpSize, warp = int(threadIdx.x) / kWarpSize;
-  const int64_t columns = shape.columns();
+  const int64_t columns = g.shape.columns();
   const float inverse_root = 1.0f / sqrtf(float(D));
-  queries.template copy_rows<kTileRows, kThreads>(qkv + query.row * columns + head * D, columns,
+  queries.template copy_rows<kTileRows, kThreads>(g.qkv + query.row * columns + head * D, columns,
                                                   query.rows);
   d_outs.template copy_rows<kTileRows, kThreads>(
-      d_out + (int64_t(query.row) * shape.heads + head) * D, int64_t(shape.heads) * D,
-      query.rows);
+      g.d_out + (int64_t(query.row) * heads + head) * D, int64_t(heads) * D, query.rows);
   float log_sum[2], delta[2];
 #pragma unroll
   for (int half = 0; half < 2; half++) {
     const int row = warp * 16 + lane / 4 + half * 8;
-    const int64_t at = int64_t(head) * rows + query.row + row;
-    log_sum[half] = row < query.rows ? log_sums[at] * kLog2OfE : 0;
-    delta[half] = row < query.rows ? deltas[at] : 0;
+    const int64_t at = int64_t(head) * g.rows + query.row + row;
+    log_sum[half] = row < query.rows ? g.log_sums[at] * kLog2OfE : 0;
+    delta[half] = row < query.rows ? g.deltas[at] : 0;
   }
   const int key_count = query.position + query.rows;
-  const bf16* first_key = qkv + (int64_t(query.row) - query.position) * columns;
-  const int64_t key_column = int64_t(shape.heads + key_head) * D;
-  const int64_t value_column = key_column + int64_t(shape.key_value_heads) * D;
+  const bf16* first_key = g.qkv + (int64_t(query.row) - query.position) * columns;
+  const int key_column = g.shape.key_column(key_head);
+  const int value_column = g.shape.value_column(key_head);
   float d_queries[D / 8][4] = {};
   for (int first = 0; first < key_count; first += kStep) {
     const int valid = smaller(kStep, key_count - first);
@@ -201,8 +176,8 @@ __global__ void __launch_bounds__(kThreads)
     __syncthreads();
     float weights[kStepBlocks][4] = {};
     float d_scores[kStepBlocks][4] = {};
-    multiply_transposed<D>(weights, queries, warp, keys);
-    multiply_transposed<D>(d_scores, d_outs, warp, values);
+    multiply_with_step<D>(weights, queries, warp, keys);
+    multiply_with_step<D>(d_scores, d_outs, warp, values);
 #pragma unroll
     for (int n = 0; n < kStepBlocks; n++)
 #pragma unroll
@@ -216,19 +191,16 @@ __global__ void __launch_bounds__(kThreads)
       }
     multiply_weights<D>(d_queries, d_scores, keys);
   }
-  store_rows<D>(d_queries, warp, query.rows, d_qkv + query.row * columns + head * D, columns);
+  store_rows<D>(d_queries, warp, query.rows, g.d_qkv + query.row * columns + head * D, columns);
 }
 
 template <int D>
-void launch_backward(Stream& stream, const AttentionShape& shape, int rows, int tiles,
-                     const QueryTile* query_tile, const KeyTile* key_tile, const bf16* qkv,
-                     const bf16* d_out, const float* log_sums, const float* deltas, bf16* d_qkv) {
+void launch_backward(Stream& stream, int tiles, const QueryTile* query_tile,
+                     const KeyTile* key_tile, const AttentionGradient& g) {
   launch(stream, "attention_backward (keys)", key_gradient_kernel<D>,
-         {tiles, shape.key_value_heads}, kThreads, kSharedBytes<D>, shape, rows, key_tile, qkv,
-         d_out, log_sums, deltas, d_qkv);
-  launch(stream, "attention_backward (queries)", query_gradient_kernel<D>, {tiles, shape.heads},
-         kThreads, kSharedBytes<D>, shape, rows, query_tile, qkv, d_out, log_sums, deltas,
-         d_qkv);
+         {tiles, g.shape.key_value_heads}, kThreads, kSharedBytes<D>, g, key_tile);
+  launch(stream, "attention_backward (queries)", query_gradient_kernel<D>, {tiles, g.shape.heads},
+         kThreads, kSharedBytes<D>, g, query_tile);
 }
 
 }  // namespace
@@ -241,7 +213,7 @@ void attention_backward(Stream& stream, const AttentionShape& shape, int rows, i
           shape.head_width);
   attention_delta(stream, shape, rows, out, d_out, scratch);
   const auto run = shape.head_width == 128 ? launch_backward<128> : launch_backward<64>;
-  run(stream, shape, rows, tiles, query_tile, key_tile, qkv, d_out, log_sums, scratch, d_qkv);
+  run(stream, tiles, query_tile, key_tile, {shape, rows, qkv, d_out, log_sums, scratch, d_qkv});
 }
 
 }  // namespace masksearch::cuda

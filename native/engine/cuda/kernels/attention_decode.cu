@@ -1,9 +1,8 @@
 // Attention of one new token per sequence over its pages, and the write of new keys into pages. The
 // query heads of a key/value head are the rows of one tensor-core tile, so that keys and values are
 // read once; keys are cut at fixed places, whatever the batch.
-#include "attention_keys.h"
+#include "key_buffers.h"
 #include "launch_checks.h"
-#include "tensor_core.h"
 
 namespace masksearch::cuda {
 
@@ -16,9 +15,7 @@ constexpr int kTileHeads = 16;  // query heads of a key/value head at most
 static_assert(kSplitTokens % kPageTokens == 0 && kWarps * 16 == kPageTokens,
               "a split is whole pages, and a warp takes 16 keys of each");
 
-template <int D>
-constexpr size_t kSharedBytes = size_t(2) * 2 * kPageTokens * D * sizeof(bf16);
-static_assert(kSharedBytes<128> <= 96 * 1024, "fits sm_89 beside the static part");
+static_assert(KeyBuffers<128, kThreads>::kBytes <= 96 * 1024, "fits sm_89 beside the static part");
 
 // What a split knows of a query head: sum_j e_j v_j, then the largest score in powers of two and
 // sum_j e_j, e_j = 2^(score_j - largest).
@@ -37,13 +34,7 @@ __global__ void __launch_bounds__(kThreads)
   MASKSEARCH_DYNAMIC_SHARED(shared);
   __shared__ float largest_of[kWarps][kTileHeads];
   __shared__ float sum_of[kWarps][kTileHeads];
-  bf16* buffers = reinterpret_cast<bf16*>(shared);
-  const auto keys_of = [&](int page) {
-    return SharedTile<D>{buffers + (page & 1) * 2 * kPageTokens * D};
-  };
-  const auto values_of = [&](int page) {
-    return SharedTile<D>{buffers + ((page & 1) * 2 + 1) * kPageTokens * D};
-  };
+  const KeyBuffers<D, kThreads> buffers{reinterpret_cast<bf16*>(shared)};
   const int split = int(blockIdx.x) % splits, key_head = int(blockIdx.x) / splits;
   const int sequence = int(blockIdx.y);
   const int key_count = positions[sequence] + 1;
@@ -51,48 +42,28 @@ __global__ void __launch_bounds__(kThreads)
   const int pages = (key_count + kPageTokens - 1) / kPageTokens;
   const int last_page = smaller(first_page + kSplitPages, pages);
   if (first_page >= last_page) return;  // the whole block
-  const int heads_per_key = shape.heads / shape.key_value_heads;
+  const int heads_per_key = shape.heads_per_key();
   const int lane = int(threadIdx.x) % kWarpSize, warp = int(threadIdx.x) / kWarpSize;
   const int group = lane / 4, pair = lane % 4 * 2;
   const QueryTile query = {sequence, 1, key_count - 1, sequence};
 
-  const auto fetch = [&](int page) {
-    if (page < last_page) {
-      const KeyRows from = source.tile(shape, query, key_head, page);
-      const int valid = smaller(kPageTokens, key_count - page * kPageTokens);
-      keys_of(page).template copy_rows<kPageTokens, kThreads>(from.keys, from.stride, valid);
-      values_of(page).template copy_rows<kPageTokens, kThreads>(from.values, from.stride, valid);
-    }
-    commit_copies();
-  };
-  fetch(first_page);
-
+  buffers.fetch(source, shape, query, key_head, first_page, last_page);
   uint32_t q[D / 16][4];
-#pragma unroll
-  for (int k = 0; k < D / 16; k++)
-#pragma unroll
-    for (int i = 0; i < 4; i++) {
-      const int member = group + i % 2 * 8;
-      const bf16* from = qkv + int64_t(sequence) * shape.columns() +
-                         (key_head * heads_per_key + member) * D + k * 16 + pair + i / 2 * 8;
-      q[k][i] = member < heads_per_key ? *reinterpret_cast<const uint32_t*>(from) : 0;
-    }
+  const int64_t first_head = int64_t(key_head) * heads_per_key;
+  load_operands<D>(q, qkv + int64_t(sequence) * shape.columns() + first_head * D, D,
+                   heads_per_key);
 
   const float scale = kLog2OfE / sqrtf(float(D));
   float largest[2] = {-INFINITY, -INFINITY}, sum[2] = {0, 0};
   float sums[D / 8][4] = {};
   for (int page = first_page; page < last_page; page++) {
-    fetch(page + 1);
+    buffers.fetch(source, shape, query, key_head, page + 1, last_page);
     wait_for_copies<1>();
     __syncthreads();
     float scores[2][4] = {};
 #pragma unroll
-    for (int k = 0; k < D / 16; k++) {
-      uint32_t b[4];
-      keys_of(page).load_b_transposed(b, warp * 16, k * 16);
-      multiply_tiles(scores[0], q[k], b[0], b[1]);
-      multiply_tiles(scores[1], q[k], b[2], b[3]);
-    }
+    for (int k = 0; k < D / 16; k++)
+      multiply_transposed(scores, q[k], buffers.keys(page), warp * 16, k * 16);
 #pragma unroll
     for (int half = 0; half < 2; half++) {
       float next = largest[half];
@@ -124,23 +95,17 @@ __global__ void __launch_bounds__(kThreads)
         sums[n][2 * half + 1] *= shrink;
       }
     }
-    const uint32_t p[4] = {
-        pack_bfloat16(scores[0][0], scores[0][1]), pack_bfloat16(scores[0][2], scores[0][3]),
-        pack_bfloat16(scores[1][0], scores[1][1]), pack_bfloat16(scores[1][2], scores[1][3])};
-#pragma unroll
-    for (int n = 0; n < D / 16; n++) {
-      uint32_t b[4];
-      values_of(page).load_b(b, warp * 16, n * 16);
-      multiply_tiles(sums[2 * n], p, b[0], b[1]);
-      multiply_tiles(sums[2 * n + 1], p, b[2], b[3]);
-    }
+    uint32_t weights[4];
+    pack_operand(weights, scores[0], scores[1]);
+    multiply_rows(sums, weights, buffers.values(page), warp * 16);
     __syncthreads();
   }
 
   // The four warps' parts meet in the memory of the keys: (warp, head, D) floats.
   wait_for_copies<0>();
   float* parts = reinterpret_cast<float*>(shared);
-  static_assert(size_t(kWarps) * kTileHeads * D * sizeof(float) <= kSharedBytes<D>);
+  static_assert(size_t(kWarps) * kTileHeads * D * sizeof(float) <=
+                KeyBuffers<D, kThreads>::kBytes);
 #pragma unroll
   for (int half = 0; half < 2; half++) {
     for (int distance = 1; distance < 4; distance *= 2)
@@ -221,7 +186,7 @@ __global__ void __launch_bounds__(kThreads)
 int splits_of(int most_keys) { return int(ceil_div(most_keys, kSplitTokens)); }
 
 bool fits_a_tile(const AttentionShape& shape) {
-  return has_tensor_core_attention(shape) && shape.heads / shape.key_value_heads <= kTileHeads;
+  return has_tensor_core_attention(shape) && shape.heads_per_key() <= kTileHeads;
 }
 
 }  // namespace
@@ -238,13 +203,14 @@ void decode_attention(Stream& stream, const AttentionShape& shape, int sequences
   if (!fits_a_tile(shape))
     return decode_attention_plain(stream, shape, sequences, qkv, positions, keys, out);
   const int splits = splits_of(most_keys);
-  const Grid grid{int64_t(splits) * shape.key_value_heads, sequences};
+  const auto run = [&](auto kernel, size_t shared_bytes) {
+    launch(stream, "decode_attention", kernel, {int64_t(splits) * shape.key_value_heads, sequences},
+           kThreads, shared_bytes, shape, splits, qkv, positions, PagedSource{keys}, scratch);
+  };
   if (shape.head_width == 128) {
-    launch(stream, "decode_attention", decode_kernel<128>, grid, kThreads, kSharedBytes<128>,
-           shape, splits, qkv, positions, PagedSource{keys}, scratch);
+    run(decode_kernel<128>, KeyBuffers<128, kThreads>::kBytes);
   } else {
-    launch(stream, "decode_attention", decode_kernel<64>, grid, kThreads, kSharedBytes<64>,
-           shape, splits, qkv, positions, PagedSource{keys}, scratch);
+    run(decode_kernel<64>, KeyBuffers<64, kThreads>::kBytes);
   }
   launch(stream, "decode_attention (merge)", merge_kernel, {shape.heads, sequences}, kThreads, 0,
          shape, splits, positions, scratch, out);

@@ -1,9 +1,8 @@
 // Causal attention of query tiles on tensor cores, for head widths 64 and 128. A block of four warps
 // takes 64 query rows of one head, a warp 16 of them; key tiles of 64 stream through two buffers in
 // shared memory while the softmax is kept up to date (FlashAttention-2, arXiv:2307.08691).
-#include "attention_keys.h"
+#include "key_buffers.h"
 #include "launch_checks.h"
-#include "tensor_core.h"
 
 namespace masksearch::cuda {
 
@@ -14,10 +13,7 @@ constexpr int kThreads = kWarps * kWarpSize;
 constexpr int kKeyBlocks = kTileRows / 8;  // 16x8 score tiles of a warp
 static_assert(kWarps * 16 == kTileRows, "a warp has 16 query rows");
 
-// Keys and values, two buffers each.
-template <int D>
-constexpr size_t kSharedBytes = size_t(2) * 2 * kTileRows * D * sizeof(bf16);
-static_assert(kSharedBytes<128> <= 99 * 1024, "fits sm_89");
+static_assert(KeyBuffers<128, kThreads>::kBytes <= 99 * 1024, "fits sm_89");
 
 // Softmax state of the two rows (g and g + 8) of which a lane holds columns.
 struct RunningSoftmax {
@@ -56,61 +52,30 @@ __global__ void __launch_bounds__(kThreads)
     attention_forward_kernel(AttentionShape shape, int rows, const QueryTile* tiles,
                              const bf16* qkv, Source source, bf16* out, float* log_sums) {
   MASKSEARCH_DYNAMIC_SHARED(shared);
-  bf16* buffers = reinterpret_cast<bf16*>(shared);
-  const auto keys_of = [&](int tile) {
-    return SharedTile<D>{buffers + (tile & 1) * 2 * kTileRows * D};
-  };
-  const auto values_of = [&](int tile) {
-    return SharedTile<D>{buffers + ((tile & 1) * 2 + 1) * kTileRows * D};
-  };
+  const KeyBuffers<D, kThreads> buffers{reinterpret_cast<bf16*>(shared)};
   const QueryTile query = tiles[blockIdx.x];
   const int head = int(blockIdx.y);
-  const int key_head = head / (shape.heads / shape.key_value_heads);
+  const int key_head = head / shape.heads_per_key();
   const int lane = int(threadIdx.x) % kWarpSize, warp = int(threadIdx.x) / kWarpSize;
   const int group = lane / 4, pair = lane % 4 * 2;
   const int columns = shape.columns();
-  const int key_count = query.position + query.rows;
-  const int key_tiles = (key_count + kTileRows - 1) / kTileRows;
-
-  const auto fetch = [&](int tile) {
-    if (tile < key_tiles) {
-      const KeyRows from = source.tile(shape, query, key_head, tile);
-      const int valid = smaller(kTileRows, key_count - tile * kTileRows);
-      keys_of(tile).template copy_rows<kTileRows, kThreads>(from.keys, from.stride, valid);
-      values_of(tile).template copy_rows<kTileRows, kThreads>(from.values, from.stride, valid);
-    }
-    commit_copies();
-  };
-  fetch(0);
-
+  const int key_tiles = int(ceil_div(query.position + query.rows, kTileRows));
+  buffers.fetch(source, shape, query, key_head, 0, key_tiles);
   uint32_t q[D / 16][4];
-#pragma unroll
-  for (int k = 0; k < D / 16; k++)
-#pragma unroll
-    for (int i = 0; i < 4; i++) {
-      const int row = warp * 16 + group + i % 2 * 8;
-      const bf16* from = qkv + int64_t(query.row + row) * columns + head * D + k * 16 + pair +
-                         i / 2 * 8;
-      q[k][i] = row < query.rows ? *reinterpret_cast<const uint32_t*>(from) : 0;
-    }
+  const int64_t first_row = query.row + warp * 16;
+  load_operands<D>(q, qkv + first_row * columns + head * D, columns, query.rows - warp * 16);
 
   const float scale = kLog2OfE / sqrtf(float(D));
   RunningSoftmax state;
   float sums[D / 8][4] = {};
   for (int tile = 0; tile < key_tiles; tile++) {
-    fetch(tile + 1);
+    buffers.fetch(source, shape, query, key_head, tile + 1, key_tiles);
     wait_for_copies<1>();
     __syncthreads();
     float scores[kKeyBlocks][4] = {};
 #pragma unroll
     for (int k = 0; k < D / 16; k++)
-#pragma unroll
-      for (int n = 0; n < kKeyBlocks / 2; n++) {
-        uint32_t b[4];
-        keys_of(tile).load_b_transposed(b, n * 16, k * 16);
-        multiply_tiles(scores[2 * n], q[k], b[0], b[1]);
-        multiply_tiles(scores[2 * n + 1], q[k], b[2], b[3]);
-      }
+      multiply_transposed(scores, q[k], buffers.keys(tile), 0, k * 16);
     if (tile * kTileRows + kTileRows - 1 > query.position) {
 #pragma unroll
       for (int n = 0; n < kKeyBlocks; n++)
@@ -128,17 +93,9 @@ __global__ void __launch_bounds__(kThreads)
       for (int i = 0; i < 4; i++) sums[n][i] *= shrink[i / 2];
 #pragma unroll
     for (int k = 0; k < kTileRows / 16; k++) {
-      const float(&left)[4] = scores[2 * k];
-      const float(&right)[4] = scores[2 * k + 1];
-      const uint32_t p[4] = {pack_bfloat16(left[0], left[1]), pack_bfloat16(left[2], left[3]),
-                             pack_bfloat16(right[0], right[1]), pack_bfloat16(right[2], right[3])};
-#pragma unroll
-      for (int n = 0; n < D / 16; n++) {
-        uint32_t b[4];
-        values_of(tile).load_b(b, k * 16, n * 16);
-        multiply_tiles(sums[2 * n], p, b[0], b[1]);
-        multiply_tiles(sums[2 * n + 1], p, b[2], b[3]);
-      }
+      uint32_t weights[4];
+      pack_operand(weights, scores[2 * k], scores[2 * k + 1]);
+      multiply_rows(sums, weights, buffers.values(tile), k * 16);
     }
     __syncthreads();  // the next fetch overwrites the other buffer, the one after that this one
   }
@@ -166,13 +123,14 @@ template <class Source>
 void launch_forward(Stream& stream, const AttentionShape& shape, int rows, int tiles,
                     const QueryTile* tile, const bf16* qkv, Source source, bf16* out,
                     float* log_sums) {
-  const Grid grid{tiles, shape.heads};
+  const auto run = [&](auto kernel, size_t shared_bytes) {
+    launch(stream, "attention_forward", kernel, {tiles, shape.heads}, kThreads, shared_bytes, shape,
+           rows, tile, qkv, source, out, log_sums);
+  };
   if (shape.head_width == 128) {
-    launch(stream, "attention_forward", attention_forward_kernel<128, Source>, grid, kThreads,
-           kSharedBytes<128>, shape, rows, tile, qkv, source, out, log_sums);
+    run(attention_forward_kernel<128, Source>, KeyBuffers<128, kThreads>::kBytes);
   } else {
-    launch(stream, "attention_forward", attention_forward_kernel<64, Source>, grid, kThreads,
-           kSharedBytes<64>, shape, rows, tile, qkv, source, out, log_sums);
+    run(attention_forward_kernel<64, Source>, KeyBuffers<64, kThreads>::kBytes);
   }
 }
 

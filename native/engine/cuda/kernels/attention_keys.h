@@ -21,8 +21,8 @@ struct PackedSource {
                           int tile) const {
     const int64_t columns = shape.columns();
     const int64_t row = int64_t(query.row) - query.position + int64_t(tile) * kTileRows;
-    const bf16* keys = qkv + row * columns + (shape.heads + head) * shape.head_width;
-    return {keys, keys + shape.key_value_heads * shape.head_width, columns};
+    const bf16* first = qkv + row * columns;
+    return {first + shape.key_column(head), first + shape.value_column(head), columns};
   }
 };
 

@@ -57,7 +57,7 @@ template <class Source>
 __device__ float attend_row(const AttentionShape& shape, const QueryTile& query, int row, int head,
                             const bf16* qkv, const Source& source, bf16* out) {
   const int D = shape.head_width;
-  const int key_head = head / (shape.heads / shape.key_value_heads);
+  const int key_head = head / shape.heads_per_key();
   const int64_t at = query.row + row;
   const HeadRow q = load_head(qkv + at * shape.columns() + int64_t(head) * D, D);
   const float inverse_root = 1.0f / sqrtf(float(D));
@@ -124,62 +124,56 @@ __device__ ScoreGradient score_gradient(const HeadRow& q, const HeadRow& k, cons
 }
 
 __global__ void __launch_bounds__(kThreads)
-    key_gradient_plain_kernel(AttentionShape shape, int rows, const KeyTile* tiles,
-                              const bf16* qkv, const bf16* d_out, const float* log_sums,
-                              const float* deltas, bf16* d_qkv) {
+    key_gradient_plain_kernel(AttentionGradient g, const KeyTile* tiles) {
   const KeyTile tile = tiles[blockIdx.x];
-  const int D = shape.head_width, key_head = int(blockIdx.y);
-  const int heads_per_key = shape.heads / shape.key_value_heads;
-  const int64_t columns = shape.columns();
-  const int64_t key_column = int64_t(shape.heads + key_head) * D;
-  const int64_t value_column = key_column + int64_t(shape.key_value_heads) * D;
+  const int D = g.shape.head_width, key_head = int(blockIdx.y);
+  const int first_head = key_head * g.shape.heads_per_key();
+  const int64_t columns = g.shape.columns();
   const float inverse_root = 1.0f / sqrtf(float(D));
   for (int key = int(threadIdx.x) / kWarpSize; key < tile.rows; key += kWarps) {
-    const int64_t key_row = (int64_t(tile.row) + key) * columns;
-    const HeadRow k = load_head(qkv + key_row + key_column, D);
-    const HeadRow v = load_head(qkv + key_row + value_column, D);
+    const int64_t key_at = (int64_t(tile.row) + key) * columns + g.shape.key_column(key_head);
+    const int64_t value_at = (int64_t(tile.row) + key) * columns + g.shape.value_column(key_head);
+    const HeadRow k = load_head(g.qkv + key_at, D), v = load_head(g.qkv + value_at, D);
     HeadRow d_key = {}, d_value = {};
-    for (int head = key_head * heads_per_key; head < (key_head + 1) * heads_per_key; head++)
+    for (int head = first_head; head < first_head + g.shape.heads_per_key(); head++)
       for (int query = key; query < tile.length - tile.position; query++) {
         const int64_t at = int64_t(tile.row) + query;
-        const HeadRow q = load_head(qkv + at * columns + int64_t(head) * D, D);
-        const HeadRow d = load_head(d_out + (at * shape.heads + head) * D, D);
-        const int64_t statistic = int64_t(head) * rows + at;
-        const ScoreGradient g =
-            score_gradient(q, k, v, d, log_sums[statistic], deltas[statistic], inverse_root);
-        add_scaled(&d_value, g.weight, d);
-        add_scaled(&d_key, g.d_score, q);
+        const HeadRow q = load_head(g.qkv + at * columns + int64_t(head) * D, D);
+        const HeadRow d = load_head(g.d_out + (at * g.shape.heads + head) * D, D);
+        const int64_t statistic = int64_t(head) * g.rows + at;
+        const ScoreGradient score =
+            score_gradient(q, k, v, d, g.log_sums[statistic], g.deltas[statistic], inverse_root);
+        add_scaled(&d_value, score.weight, d);
+        add_scaled(&d_key, score.d_score, q);
       }
-    store_head(d_key, D, 1, d_qkv + key_row + key_column);
-    store_head(d_value, D, 1, d_qkv + key_row + value_column);
+    store_head(d_key, D, 1, g.d_qkv + key_at);
+    store_head(d_value, D, 1, g.d_qkv + value_at);
   }
 }
 
 __global__ void __launch_bounds__(kThreads)
-    query_gradient_plain_kernel(AttentionShape shape, int rows, const QueryTile* tiles,
-                                const bf16* qkv, const bf16* d_out, const float* log_sums,
-                                const float* deltas, bf16* d_qkv) {
+    query_gradient_plain_kernel(AttentionGradient g, const QueryTile* tiles) {
   const QueryTile query = tiles[blockIdx.x];
-  const int D = shape.head_width, head = int(blockIdx.y);
-  const int key_head = head / (shape.heads / shape.key_value_heads);
+  const int D = g.shape.head_width, head = int(blockIdx.y);
+  const int key_head = head / g.shape.heads_per_key();
   const float inverse_root = 1.0f / sqrtf(float(D));
-  const PackedSource source{qkv};
+  const PackedSource source{g.qkv};
   for (int row = int(threadIdx.x) / kWarpSize; row < query.rows; row += kWarps) {
     const int64_t at = int64_t(query.row) + row;
-    const int64_t statistic = int64_t(head) * rows + at;
-    const int64_t query_at = at * shape.columns() + int64_t(head) * D;
-    const HeadRow q = load_head(qkv + query_at, D);
-    const HeadRow d = load_head(d_out + (at * shape.heads + head) * D, D);
+    const int64_t statistic = int64_t(head) * g.rows + at;
+    const int64_t query_at = at * g.shape.columns() + int64_t(head) * D;
+    const HeadRow q = load_head(g.qkv + query_at, D);
+    const HeadRow d = load_head(g.d_out + (at * g.shape.heads + head) * D, D);
     HeadRow d_query = {};
     for (int key = 0; key <= query.position + row; key++) {
-      const KeyRows from = source.tile(shape, query, key_head, key / kTileRows);
+      const KeyRows from = source.tile(g.shape, query, key_head, key / kTileRows);
       const int64_t offset = int64_t(key % kTileRows) * from.stride;
       const HeadRow k = load_head(from.keys + offset, D), v = load_head(from.values + offset, D);
-      const ScoreGradient g =
-          score_gradient(q, k, v, d, log_sums[statistic], deltas[statistic], inverse_root);
-      add_scaled(&d_query, g.d_score, k);
+      const ScoreGradient score =
+          score_gradient(q, k, v, d, g.log_sums[statistic], g.deltas[statistic], inverse_root);
+      add_scaled(&d_query, score.d_score, k);
     }
-    store_head(d_query, D, 1, d_qkv + query_at);
+    store_head(d_query, D, 1, g.d_qkv + query_at);
   }
 }
 
@@ -233,12 +227,11 @@ void attention_backward_plain(Stream& stream, const AttentionShape& shape, int r
                               const float* log_sums, bf16* d_qkv, float* scratch) {
   require_plain_width("attention_backward_plain", shape);
   attention_delta(stream, shape, rows, out, d_out, scratch);
+  const AttentionGradient g = {shape, rows, qkv, d_out, log_sums, scratch, d_qkv};
   launch(stream, "attention_backward_plain (keys)", key_gradient_plain_kernel,
-         {tiles, shape.key_value_heads}, kThreads, 0, shape, rows, key_tile, qkv, d_out, log_sums,
-         scratch, d_qkv);
+         {tiles, shape.key_value_heads}, kThreads, 0, g, key_tile);
   launch(stream, "attention_backward_plain (queries)", query_gradient_plain_kernel,
-         {tiles, shape.heads}, kThreads, 0, shape, rows, query_tile, qkv, d_out, log_sums, scratch,
-         d_qkv);
+         {tiles, shape.heads}, kThreads, 0, g, query_tile);
 }
 
 }  // namespace masksearch::cuda

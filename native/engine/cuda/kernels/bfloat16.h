@@ -4,11 +4,7 @@
 #include <cstdint>
 #include <cstring>
 
-#if defined(__CUDACC__)
-#define MASKSEARCH_HOST_DEVICE __host__ __device__ __forceinline__
-#else
-#define MASKSEARCH_HOST_DEVICE inline
-#endif
+#include "../../src/host_device.h"
 
 namespace masksearch::cuda {
 

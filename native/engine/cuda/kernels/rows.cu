@@ -39,6 +39,14 @@ __global__ void __launch_bounds__(kThreads)
   if (r != nullptr && threadIdx.x == 0) r[row] = rstd;
 }
 
+// Eight columns of a row and of its norm's weight.
+struct NormColumns {
+  Bfloat16x8 dy, x, w;
+};
+__device__ NormColumns load_columns(const bf16* dy, const bf16* x, const bf16* w, int column) {
+  return {load8(dy + column), load8(x + column), load8(w + column)};
+}
+
 // Rows of this block one after the other; a thread keeps its columns' part of dw in registers.
 __global__ void __launch_bounds__(kThreads)
     rms_norm_backward_kernel(int rows, int width, const bf16* dy, const bf16* x,
@@ -57,11 +65,10 @@ __global__ void __launch_bounds__(kThreads)
     for (int k = 0; k < kVectors; k++) {
       const int v = k * kThreads + int(threadIdx.x);
       if (v >= vectors) continue;
-      const Bfloat16x8 d = load8(dy_row + v * 8), weights = load8(w + v * 8);
-      const Bfloat16x8 values = load8(x + source + v * 8);
+      const NormColumns at = load_columns(dy_row, x + source, w, v * 8);
       for (int i = 0; i < 8; i++) {
-        const float d_times_x = to_float(d.at[i]) * to_float(values.at[i]);
-        dot += d_times_x * to_float(weights.at[i]);
+        const float d_times_x = to_float(at.dy.at[i]) * to_float(at.x.at[i]);
+        dot += d_times_x * to_float(at.w.at[i]);
         sums[k][i] += d_times_x * rstd;
       }
     }
@@ -70,17 +77,17 @@ __global__ void __launch_bounds__(kThreads)
     for (int k = 0; k < kVectors; k++) {
       const int v = k * kThreads + int(threadIdx.x);
       if (v >= vectors) continue;
-      const Bfloat16x8 d = load8(dy_row + v * 8), weights = load8(w + v * 8);
-      const Bfloat16x8 values = load8(x + source + v * 8);
+      const NormColumns at = load_columns(dy_row, x + source, w, v * 8);
       Bfloat16x8 sum = load8(dx + source + v * 8);
       for (int i = 0; i < 8; i++) {
         const float inner =
-            to_float(values.at[i]) * back + to_float(d.at[i]) * to_float(weights.at[i]);
+            to_float(at.x.at[i]) * back + to_float(at.dy.at[i]) * to_float(at.w.at[i]);
         sum.at[i] = to_bfloat16(to_float(sum.at[i]) + inner * rstd);
       }
       store8(dx + source + v * 8, sum);
     }
   }
+  if (partials == nullptr) return;
 #pragma unroll
   for (int k = 0; k < kVectors; k++) {
     const int v = k * kThreads + int(threadIdx.x);
@@ -142,8 +149,8 @@ void rms_norm_backward(Stream& stream, int rows, int width, const bf16* dy, cons
   require(width <= 8 * kVectors * kThreads, "rms_norm_backward", "a width of at most 8192", width);
   if (rows == 0) return;
   launch(stream, "rms_norm_backward", rms_norm_backward_kernel, {row_groups(rows)}, kThreads, 0,
-         rows, width, dy, x, row_of, w, r, dx, scratch);
-  add_partial_columns(stream, row_groups(rows), width, scratch, dw);
+         rows, width, dy, x, row_of, w, r, dx, dw == nullptr ? nullptr : scratch);
+  if (dw != nullptr) add_partial_columns(stream, row_groups(rows), width, scratch, dw);
 }
 
 size_t column_sums_scratch(int rows, int width) {

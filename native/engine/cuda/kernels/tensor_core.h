@@ -6,7 +6,7 @@
 //              a[2] rows g,   columns 2t+8, 2t+9    a[3] rows g+8, columns 2t+8, 2t+9
 //   B (16x8):  b[0] rows 2t, 2t+1, column g         b[1] rows 2t+8, 2t+9, column g
 //   C (16x8):  c[0], c[1] row g, columns 2t, 2t+1   c[2], c[3] row g+8, columns 2t, 2t+1
-// So a C tile pair of neighbouring columns, packed to bfloat16, is an A operand.
+// So a C tile pair of neighbouring columns, packed to bfloat16, is an A operand (pack_operand).
 #pragma once
 
 #include "device_code.h"
@@ -168,5 +168,59 @@ struct SharedTile {
     load_matrices<true>(b, piece(row, first_column / 8 + lane / 16));
   }
 };
+
+// -- A warp's 16 rows -----------------------------------------------------------------------------
+
+// An A operand from two neighbouring C tiles.
+__device__ inline void pack_operand(uint32_t (&a)[4], const float (&left)[4],
+                                    const float (&right)[4]) {
+  a[0] = pack_bfloat16(left[0], left[1]);
+  a[1] = pack_bfloat16(left[2], left[3]);
+  a[2] = pack_bfloat16(right[0], right[1]);
+  a[3] = pack_bfloat16(right[2], right[3]);
+}
+
+// A operands of 16 rows of kWidth values, `stride` apart in global memory; those from `rows` on are 0.
+template <int kWidth>
+__device__ inline void load_operands(uint32_t (&a)[kWidth / 16][4], const bfloat16* from,
+                                     int64_t stride, int rows) {
+  const int lane = int(threadIdx.x) % kWarpSize;
+#pragma unroll
+  for (int k = 0; k < kWidth / 16; k++)
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+      const int row = lane / 4 + i % 2 * 8;
+      const bfloat16* at = from + row * stride + k * 16 + lane % 4 * 2 + i / 2 * 8;
+      a[k][i] = row < rows ? *reinterpret_cast<const uint32_t*>(at) : 0;
+    }
+}
+
+// c (16, 8 kTiles) += a (16, 16) times the transpose of 8 kTiles rows of `tile` from first_row on, in
+// its 16 columns from first_column on.
+template <int kTiles, int kWidth>
+__device__ inline void multiply_transposed(float (&c)[kTiles][4], const uint32_t (&a)[4],
+                                           const SharedTile<kWidth>& tile, int first_row,
+                                           int first_column) {
+#pragma unroll
+  for (int n = 0; n < kTiles / 2; n++) {
+    uint32_t b[4];
+    tile.load_b_transposed(b, first_row + n * 16, first_column);
+    multiply_tiles(c[2 * n], a, b[0], b[1]);
+    multiply_tiles(c[2 * n + 1], a, b[2], b[3]);
+  }
+}
+
+// c (16, kWidth) += a (16, 16) times 16 rows of `tile` from first_row on.
+template <int kWidth>
+__device__ inline void multiply_rows(float (&c)[kWidth / 8][4], const uint32_t (&a)[4],
+                                     const SharedTile<kWidth>& tile, int first_row) {
+#pragma unroll
+  for (int n = 0; n < kWidth / 16; n++) {
+    uint32_t b[4];
+    tile.load_b(b, first_row, n * 16);
+    multiply_tiles(c[2 * n], a, b[0], b[1]);
+    multiply_tiles(c[2 * n + 1], a, b[2], b[3]);
+  }
+}
 
 }  // namespace masksearch::cuda

@@ -10,7 +10,8 @@ namespace masksearch::cuda {
 // One layer's buffers; see LayerPlan. Null where a pass has no use for one.
 struct LayerBuffers {
   bf16* x;         // (N, C) input
-  bf16* qkv;       // (N, W) after bias and RoPE
+  bf16* qkv;       // (N, W) after bias, norms of heads and RoPE
+  bf16* heads;     // (N, H + K, D) query and key heads before their norm
   bf16* attention; // (N, H D)
   float* log_sums; // (H, N)
   bf16* x_mid;     // (N, C) after attention
@@ -31,6 +32,10 @@ struct PassBuffers {
   bf16* product;  // (N, F)
   float* scratch;
   bf16 *d_hidden, *d_product, *d_attention, *d_qkv;  // backward only
+  // With an adapter: its low-rank rows and their gradient (N, r), its input with elements dropped.
+  bf16 *low, *d_low, *dropped;
+  AdapterUse adapter;
+  Dropout dropout;  // but for its place
 };
 
 // Where a sampler's rows keep their keys in one layer.
@@ -69,6 +74,30 @@ class DeviceDecoder {
                            const float* rstd, bf16* dx, float* scratch);
 
  private:
+  // The adapter's part of y (N, outputs), rows y_row apart: y += s B A drop(x), x (N, inputs) the
+  // input of the target. Nothing where the target is not adapted or the adapter is off.
+  void adapt(int layer, LoraTarget target, const PassBuffers& pass, const bf16* x, bf16* y,
+             int64_t y_row);
+  // Its way back: keeps the low-rank gradient in pass.d_low, dx (N, inputs) += its part.
+  void adapt_backward(int layer, LoraTarget target, const PassBuffers& pass, const bf16* dy,
+                      int64_t dy_row, bf16* dx);
+  // Gradients of A and B += from pass.d_low, so right after adapt_backward of the same target.
+  void adapt_weights(int layer, LoraTarget target, const PassBuffers& pass, const bf16* dy,
+                     int64_t dy_row, const bf16* x, bool first);
+  bool adapted(int layer, LoraTarget target, const PassBuffers& pass) const;
+  const AdapterMatrix& adapter_matrix(int layer, LoraTarget target) const {
+    return s_.adapter_layout.layers[size_t(layer)][target];
+  }
+  float adapter_scale() const { return float(s_.lora.alpha / s_.lora.rank); }
+  // x, or pass.dropped with what is left of it.
+  const bf16* drop_input(int layer, LoraTarget target, const PassBuffers& pass, const bf16* x);
+  // pass.low = s A x
+  void low_rank(const AdapterMatrix& m, const PassBuffers& pass, const bf16* x);
+
+  // Where a norm's weight gradient goes; null where the weights are frozen.
+  float* norm_gradient(size_t weight) const {
+    return s_.frozen() ? nullptr : s_.gradient(weight);
+  }
   void query_key_value(int layer, const PassBuffers& pass, const LayerBuffers& a);
   void output_projection(int layer, const PassBuffers& pass, const LayerBuffers& a);
   void gate_up(int layer, const PassBuffers& pass, const LayerBuffers& a);
@@ -86,7 +115,7 @@ class DeviceDecoder {
               const bf16* addend, bf16* y);
   // dx (m, k) = dy (m, n) W
   void linear_backward(int m, int n, int k, const bf16* dy, size_t weight, bf16* dx);
-  // dW (n, k) += dy (m, n)^T x (m, k)
+  // dW (n, k) += dy (m, n)^T x (m, k), dW a trained matrix
   void linear_weight(int m, int n, int k, const bf16* dy, int64_t dy_row, const bf16* x,
                      size_t weight, bool first);
 

@@ -34,9 +34,15 @@ void for_passes(const Batch& batch, int tokens, const Body& body) {
 }
 
 LayerBuffers buffers_of(const DeviceState& s, const LayerPlan& p) {
-  return {s.at<bf16>(p.x),       s.at<bf16>(p.qkv),        s.at<bf16>(p.attention),
-          s.at<float>(p.log_sums), s.at<bf16>(p.x_mid),    s.at<bf16>(p.gate_up),
-          s.at<float>(p.rstd_in),  s.at<float>(p.rstd_post)};
+  return {s.at<bf16>(p.x),
+          s.at<bf16>(p.qkv),
+          p.heads == 0 ? nullptr : s.at<bf16>(p.heads),
+          s.at<bf16>(p.attention),
+          s.at<float>(p.log_sums),
+          s.at<bf16>(p.x_mid),
+          s.at<bf16>(p.gate_up),
+          s.at<float>(p.rstd_in),
+          s.at<float>(p.rstd_post)};
 }
 
 template <class T>
@@ -47,8 +53,9 @@ void upload(DeviceState* s, size_t offset, const std::vector<T>& values) {
 
 }  // namespace
 
-DeviceModel::DeviceModel(const DecoderConfig& config, const DeviceOptions& options)
-    : state(config, options), decoder(&state) {
+DeviceModel::DeviceModel(const DecoderConfig& config, const LoraConfig& lora,
+                         const DeviceOptions& options)
+    : state(config, lora, options), decoder(&state) {
   if (options.pass_tokens < 1)
     reject("cuda: expected pass_tokens >= 1, received " + std::to_string(options.pass_tokens));
 }
@@ -63,7 +70,7 @@ void DeviceModel::read(Arena arena, size_t offset, size_t count, float* out) {
 }
 
 void DeviceModel::write(Arena arena, size_t offset, size_t count, const float* values) {
-  if (arena == Arena::weights) cache_epoch_++;
+  if (arena == Arena::weights || arena == Arena::trained_weights) cache_epoch_++;
   if (arena == Arena::gradients) gradients_are_zero_ = false;
   state.write(arena, offset, count, values);
 }
@@ -72,7 +79,20 @@ void DeviceModel::set_version(int64_t version) {
   if (version < 0)
     reject("set_version: expected a version >= 0, received " + std::to_string(version));
   version_ = version;
+  accumulated_ = 0;
   cache_epoch_++;
+}
+
+// The masks of one accumulate: a function of the adapter's seed, the step and the calls since.
+Dropout DeviceModel::begin_dropout() {
+  const LoraConfig& lora = state.lora;
+  Dropout d;
+  d.threshold = uint32_t(std::floor(lora.dropout * 4294967296.0));
+  d.scale = float(1 / (1 - lora.dropout));
+  d.seed = lora.seed;
+  d.step = uint32_t(version_);
+  d.call = accumulated_++;
+  return d;
 }
 
 DeviceModel::Pass DeviceModel::begin_pass(const Batch& batch, int first, int last,
@@ -94,8 +114,9 @@ DeviceModel::Pass DeviceModel::begin_pass(const Batch& batch, int first, int las
   const std::vector<QueryTile> queries = query_tiles(runs);
   const std::vector<KeyTile> keys = key_tiles(runs);
   pass.plan =
-      plan_training(state.config, {rows, last - first, int(pass.labels.size()), backward},
-                    state.free_begin(), state.free_bytes(), state.held_bytes());
+      plan_training(state.config, state.lora,
+                    {rows, last - first, int(pass.labels.size()), backward}, state.free_begin(),
+                    state.free_bytes(), state.held_bytes());
   const TrainingPlan& p = pass.plan;
   last_plan_ = std::string(backward ? "training" : "scoring") + " pass of " +
                std::to_string(rows) + " tokens, " + gibibytes(p.bytes) + "; layers that keep " +
@@ -124,7 +145,12 @@ DeviceModel::Pass DeviceModel::begin_pass(const Batch& batch, int first, int las
                   state.at<bf16>(p.d_hidden),
                   state.at<bf16>(p.d_product),
                   state.at<bf16>(p.d_attention),
-                  state.at<bf16>(p.d_qkv)};
+                  state.at<bf16>(p.d_qkv),
+                  state.at<bf16>(p.low),
+                  state.at<bf16>(p.d_low),
+                  state.at<bf16>(p.dropped),
+                  AdapterUse::on,
+                  {}};
   for (const LayerPlan& layer : p.layers) pass.layers.push_back(buffers_of(state, layer));
   pass.last_x = state.at<bf16>(p.last_x);
   return pass;
@@ -216,6 +242,7 @@ AccumulateResult DeviceModel::accumulate(const Batch& batch, const TokenLoss& lo
   std::fill_n(log_probs, batch.token_count, 0.0f);
   std::fill_n(entropies, batch.token_count, 0.0f);
   AccumulateResult result;
+  const Dropout dropout = begin_dropout();
   const Evaluate evaluate = [&](int count, const int32_t* labels, const float* chunk_log_probs,
                                 const float* chunk_entropies, float* d_log_probs,
                                 float* d_entropies) {
@@ -223,8 +250,10 @@ AccumulateResult DeviceModel::accumulate(const Batch& batch, const TokenLoss& lo
                   &result);
   };
   for_passes(batch, state.options.pass_tokens, [&](int first, int last) {
-    const Pass pass = begin_pass(batch, first, last, true);
+    Pass pass = begin_pass(batch, first, last, true);
     if (pass.labels.empty()) return;
+    pass.buffers.dropout = dropout;
+    pass.buffers.dropout.first_token = uint32_t(pass.first_token);
     forward(pass);
     state.stream.clear(state.at<bf16>(pass.plan.dx),
                        size_t(pass.buffers.rows) * state.config.width * sizeof(bf16));
@@ -236,13 +265,17 @@ AccumulateResult DeviceModel::accumulate(const Batch& batch, const TokenLoss& lo
   return result;
 }
 
-void DeviceModel::score(const Batch& batch, float* log_probs, float* entropies) {
+void DeviceModel::score(const Batch& batch, float* log_probs, float* entropies,
+                        AdapterUse adapter) {
   check_batch("score", state.config, batch);
+  if (adapter == AdapterUse::off && !state.frozen())
+    reject("score: expected a model with an adapter to switch off, received one without");
   std::fill_n(log_probs, batch.token_count, 0.0f);
   std::fill_n(entropies, batch.token_count, 0.0f);
   for_passes(batch, state.options.pass_tokens, [&](int first, int last) {
-    const Pass pass = begin_pass(batch, first, last, false);
+    Pass pass = begin_pass(batch, first, last, false);
     if (pass.labels.empty()) return;
+    pass.buffers.adapter = adapter;
     forward(pass);
     loss_head(pass, batch, nullptr, log_probs, entropies);
   });
@@ -263,7 +296,7 @@ double DeviceModel::step(const AdamW& o) {
   double* norm = state.at<double>(p.norm);
   gradient_norm(state.stream, state.span_count(), spans, state.at<float>(p.gradients),
                 state.at<double>(p.partials), norm);
-  adamw(state.stream, state.span_count(), spans, s, norm, state.at<bf16>(p.weights),
+  adamw(state.stream, state.span_count(), spans, s, norm, state.at<bf16>(p.trained_weights),
         state.at<int16_t>(p.rest), state.at<float>(p.gradients), state.at<float>(p.first_moments),
         state.at<float>(p.second_moments));
   double length = 0;
@@ -275,6 +308,7 @@ double DeviceModel::step(const AdamW& o) {
         "; weights are unchanged, lower the learning rate or look for the batch that caused it");
   gradients_are_zero_ = true;
   version_++;
+  accumulated_ = 0;
   cache_epoch_++;
   return length;
 }

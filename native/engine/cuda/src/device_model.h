@@ -10,12 +10,14 @@ namespace masksearch::cuda {
 
 class DeviceModel {
  public:
-  DeviceModel(const DecoderConfig& config, const DeviceOptions& options);
+  // With an adapter (lora.rank > 0) it alone is trained.
+  DeviceModel(const DecoderConfig& config, const LoraConfig& lora, const DeviceOptions& options);
 
   // Forward and backward; gradients +=. log_probs and entropies: (T), 0 where not labelled.
   AccumulateResult accumulate(const Batch& batch, const TokenLoss& loss, float* log_probs,
                               float* entropies);
-  void score(const Batch& batch, float* log_probs, float* entropies);
+  void score(const Batch& batch, float* log_probs, float* entropies,
+             AdapterUse adapter = AdapterUse::on);
   // Clips, updates, zeroes the gradients, counts a step. Returns the norm before clipping.
   double step(const AdamW& options);
 
@@ -48,7 +50,10 @@ class DeviceModel {
   void head_backward(const Pass& pass, int count, bool first, const float* d_log_probs,
                      const float* d_entropies);
 
+  Dropout begin_dropout();
+
   int64_t version_ = 0;
+  uint32_t accumulated_ = 0;  // calls of accumulate since the last step
   int64_t cache_epoch_ = 0;
   bool gradients_are_zero_ = true;
   std::string last_plan_;

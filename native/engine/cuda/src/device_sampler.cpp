@@ -72,7 +72,7 @@ int slot_bucket(int sequences, int max_sequences) {
 DeviceSampler::DeviceSampler(DeviceModel& model, int max_sequences, int max_context_tokens)
     : model_(model), max_sequences_(max_sequences), max_context_(max_context_tokens) {
   check_sizes(model.state.config, max_sequences, max_context_tokens);
-  plan_ = plan_sampler(model.state.config, max_sequences, max_context_tokens,
+  plan_ = plan_sampler(model.state.config, model.state.lora, max_sequences, max_context_tokens,
                        model.state.free_bytes() > 256 ? model.state.free_bytes() - 256 : 0);
   slots_ = std::make_unique<Slots>(plan_.slots, plan_.pages_per_sequence);
   base_ = model.state.hold(plan_.bytes);
@@ -246,6 +246,18 @@ void DeviceSampler::write_page_rows(const std::vector<Sequence*>& batch) {
   }
 }
 
+PassBuffers DeviceSampler::buffers_of(int rows) const {
+  PassBuffers pass{};
+  pass.rows = rows;
+  pass.tokens = at<int32_t>(plan_.tokens);
+  pass.positions = at<int32_t>(plan_.positions);
+  pass.hidden = at<bf16>(plan_.hidden);
+  pass.product = at<bf16>(plan_.product);
+  pass.low = at<bf16>(plan_.low);
+  pass.scratch = at<float>(plan_.scratch);
+  return pass;
+}
+
 void DeviceSampler::run_layers(const PassBuffers& pass, int most_keys) {
   LayerBuffers a{};
   a.x = at<bf16>(plan_.x);
@@ -299,15 +311,9 @@ bool DeviceSampler::read_some_prompts() {
   stream.to_device(at<int32_t>(plan_.sequence_of), slot_of.data(), bytes);
   rows_are_slots_ = false;
   stream.to_device(at<QueryTile>(plan_.tiles), tiles.data(), tiles.size() * sizeof(QueryTile));
-  PassBuffers pass{};
-  pass.rows = int(tokens.size());
+  PassBuffers pass = buffers_of(int(tokens.size()));
   pass.tiles = int(tiles.size());
-  pass.tokens = at<int32_t>(plan_.tokens);
-  pass.positions = at<int32_t>(plan_.positions);
   pass.query_tiles = at<QueryTile>(plan_.tiles);
-  pass.hidden = at<bf16>(plan_.hidden);
-  pass.product = at<bf16>(plan_.product);
-  pass.scratch = at<float>(plan_.scratch);
   run_layers(pass, 0);
   stream.synchronize();  // the pinned page rows are written again next
   for (size_t i = 0; i < batch.size(); i++) {
@@ -358,13 +364,7 @@ void DeviceSampler::enqueue_decode(int slots) {
                    n * size_t(plan_.pages_per_sequence) * sizeof(int32_t));
   stream.to_device(at<float>(plan_.temperature), slots_->temperature, n * sizeof(float));
   stream.to_device(at<double>(plan_.uniform), slots_->uniform, n * sizeof(double));
-  PassBuffers pass{};
-  pass.rows = slots;
-  pass.tokens = at<int32_t>(plan_.tokens);
-  pass.positions = at<int32_t>(plan_.positions);
-  pass.hidden = at<bf16>(plan_.hidden);
-  pass.product = at<bf16>(plan_.product);
-  pass.scratch = at<float>(plan_.scratch);
+  const PassBuffers pass = buffers_of(slots);
   run_layers(pass, plan_.pages_per_sequence * kPageTokens);
   model_.decoder.final_norm(slots, at<bf16>(plan_.x), nullptr, pass.hidden, nullptr);
   model_.decoder.logits(slots, pass.hidden, at<float>(plan_.logits));

@@ -50,6 +50,7 @@ class DeviceSampler {
   void fill_slots(const std::vector<Sequence*>& batch, int slots);
   void run_decode(int slots);
   void enqueue_decode(int slots);
+  PassBuffers buffers_of(int rows) const;
   void run_layers(const PassBuffers& pass, int most_keys);
   void write_page_rows(const std::vector<Sequence*>& batch);
   void take_token(Sequence* sequence, int32_t token, float log_prob);

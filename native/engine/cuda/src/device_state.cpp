@@ -29,8 +29,12 @@ const DecoderConfig& checked(const DecoderConfig& c) {
   multiple(c.head_width, 16, "head_width");
   require(c.width <= 8192, "width <= 8192, received " + std::to_string(c.width));
   require(c.head_width <= 256, "head_width <= 256, received " + std::to_string(c.head_width));
-  require(!c.query_key_norm, "a decoder without norms of query and key heads, received one with");
   return c;
+}
+
+const LoraConfig& checked(const LoraConfig& lora) {
+  check_lora(lora);
+  return lora;
 }
 
 size_t slab_bytes(const DeviceOptions& options, const DeviceDescription& device,
@@ -46,13 +50,16 @@ size_t slab_bytes(const DeviceOptions& options, const DeviceDescription& device,
 
 }  // namespace
 
-DeviceState::DeviceState(const DecoderConfig& c, const DeviceOptions& o)
+DeviceState::DeviceState(const DecoderConfig& c, const LoraConfig& l, const DeviceOptions& o)
     : config(checked(c)),
+      lora(checked(l)),
       options(o),
       layout(config),
+      adapter_layout(config, lora),
       device(open_device()),
-      span_count_(int(arena_spans(layout.parameters, 0).size())) {
-  plan = plan_state(config, layout.count, size_t(span_count_));
+      span_count_(int(arena_spans(trained(), 0).size())) {
+  plan = plan_state(config, frozen() ? layout.count : 0, count(Arena::trained_weights),
+                    size_t(span_count_));
   slab_bytes_ = slab_bytes(options, device, plan);
   slab_ = std::make_unique<DeviceBuffer>(slab_bytes_);
   stream.clear(slab_->data(), plan.end);
@@ -78,7 +85,7 @@ void DeviceState::upload_rotary() {
 
 const Span* DeviceState::spans(float decay) {
   if (decay != decay_) {
-    const std::vector<Span> all = arena_spans(layout.parameters, decay);
+    const std::vector<Span> all = arena_spans(trained(), decay);
     stream.to_device(at<Span>(plan.spans), all.data(), all.size() * sizeof(Span));
     stream.synchronize();
     decay_ = decay;
@@ -86,33 +93,37 @@ const Span* DeviceState::spans(float decay) {
   return at<Span>(plan.spans);
 }
 
+// Of gradients and moments.
+size_t DeviceState::float_arena(Arena arena) const {
+  return arena == Arena::gradients       ? plan.gradients
+         : arena == Arena::first_moments ? plan.first_moments
+                                         : plan.second_moments;
+}
+
 void DeviceState::read(Arena arena, size_t offset, size_t count, float* out) {
-  if (arena != Arena::weights) {
-    const size_t from = arena == Arena::gradients       ? plan.gradients
-                        : arena == Arena::first_moments ? plan.first_moments
-                                                        : plan.second_moments;
-    stream.to_host(out, at<float>(from) + offset, count * sizeof(float));
+  if (arena > Arena::trained_weights) {
+    stream.to_host(out, at<float>(float_arena(arena)) + offset, count * sizeof(float));
     return stream.synchronize();
   }
+  const size_t from = arena == Arena::weights ? plan.weights : plan.trained_weights;
   std::vector<bf16> weights(std::min(count, kCopyValues));
-  std::vector<int16_t> rest(weights.size());
+  std::vector<int16_t> rest(weights.size());  // zeros where there is none
   for (size_t first = 0; first < count; first += kCopyValues) {
     const size_t n = std::min(kCopyValues, count - first);
-    stream.to_host(weights.data(), at<bf16>(plan.weights) + offset + first, n * sizeof(bf16));
-    stream.to_host(rest.data(), at<int16_t>(plan.rest) + offset + first, n * sizeof(int16_t));
+    stream.to_host(weights.data(), at<bf16>(from) + offset + first, n * sizeof(bf16));
+    if (has_rest(arena))
+      stream.to_host(rest.data(), at<int16_t>(plan.rest) + offset + first, n * sizeof(int16_t));
     stream.synchronize();
     for (size_t i = 0; i < n; i++) out[first + i] = joined_master({weights[i], rest[i]});
   }
 }
 
 void DeviceState::write(Arena arena, size_t offset, size_t count, const float* values) {
-  if (arena != Arena::weights) {
-    const size_t to = arena == Arena::gradients       ? plan.gradients
-                      : arena == Arena::first_moments ? plan.first_moments
-                                                      : plan.second_moments;
-    stream.to_device(at<float>(to) + offset, values, count * sizeof(float));
+  if (arena > Arena::trained_weights) {
+    stream.to_device(at<float>(float_arena(arena)) + offset, values, count * sizeof(float));
     return stream.synchronize();
   }
+  const size_t to = arena == Arena::weights ? plan.weights : plan.trained_weights;
   std::vector<bf16> weights(std::min(count, kCopyValues));
   std::vector<int16_t> rest(weights.size());
   for (size_t first = 0; first < count; first += kCopyValues) {
@@ -122,8 +133,9 @@ void DeviceState::write(Arena arena, size_t offset, size_t count, const float* v
       weights[i] = parts.weight;
       rest[i] = parts.rest;
     }
-    stream.to_device(at<bf16>(plan.weights) + offset + first, weights.data(), n * sizeof(bf16));
-    stream.to_device(at<int16_t>(plan.rest) + offset + first, rest.data(), n * sizeof(int16_t));
+    stream.to_device(at<bf16>(to) + offset + first, weights.data(), n * sizeof(bf16));
+    if (has_rest(arena))
+      stream.to_device(at<int16_t>(plan.rest) + offset + first, rest.data(), n * sizeof(int16_t));
     stream.synchronize();
   }
 }

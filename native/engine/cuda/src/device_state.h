@@ -18,17 +18,21 @@ struct DeviceOptions {
   GemmOptions gemm;
 };
 
-enum class Arena { weights, gradients, first_moments, second_moments };
+// As the addon's: all but `weights` hold what is trained, the adapter where there is one.
+enum class Arena { weights, trained_weights, gradients, first_moments, second_moments };
 
 class DeviceState {
  public:
+  // With an adapter (lora.rank > 0) the decoder's weights are frozen, kept as bfloat16 alone.
   // @throws std::invalid_argument a config that the kernels do not take.
   // @throws MemoryError the state does not fit. @throws UnavailableError no usable GPU.
-  DeviceState(const DecoderConfig& config, const DeviceOptions& options);
+  DeviceState(const DecoderConfig& config, const LoraConfig& lora, const DeviceOptions& options);
 
   const DecoderConfig config;
+  const LoraConfig lora;
   const DeviceOptions options;
   const Layout layout;
+  const AdapterLayout adapter_layout;
   const DeviceDescription device;
   Stream stream;
 
@@ -37,13 +41,23 @@ class DeviceState {
     return reinterpret_cast<T*>(static_cast<unsigned char*>(slab_->data()) + offset);
   }
   const bf16* weight(size_t offset) const { return at<bf16>(plan.weights) + offset; }
+  const bf16* trained_weight(size_t offset) const {
+    return at<bf16>(plan.trained_weights) + offset;
+  }
   float* gradient(size_t offset) const { return at<float>(plan.gradients) + offset; }
+  bool frozen() const { return lora.rank > 0; }
+  const std::vector<Parameter>& trained() const {
+    return frozen() ? adapter_layout.parameters : layout.parameters;
+  }
+  size_t count(Arena arena) const {
+    return frozen() && arena != Arena::weights ? adapter_layout.count : layout.count;
+  }
   const float* rotary() const { return at<float>(plan.rotary); }
   int span_count() const { return span_count_; }
   // Of the decay that the last step used; uploaded again when it changes.
   const Span* spans(float decay);
 
-  // A copy of `count` values from `offset` on, as float32; weights are the exact masters.
+  // A copy of `count` values from `offset` on, as float32; trained weights are the exact masters.
   void read(Arena arena, size_t offset, size_t count, float* out);
   void write(Arena arena, size_t offset, size_t count, const float* values);
 
@@ -60,6 +74,8 @@ class DeviceState {
 
  private:
   void upload_rotary();
+  size_t float_arena(Arena arena) const;
+  bool has_rest(Arena arena) const { return !frozen() || arena == Arena::trained_weights; }
 
   size_t slab_bytes_;
   std::unique_ptr<DeviceBuffer> slab_;

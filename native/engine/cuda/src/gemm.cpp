@@ -179,10 +179,11 @@ void Gemm::run(const Product& product) {
 
 int Gemm::start(const Product& p, const Problem& problem, const CublasLt::Algorithm& algorithm) {
   const float one = 1, zero = 0;
+  const float* factor = p.addend != nullptr ? &one : &zero;
   const void* addend = p.addend != nullptr ? p.addend : p.d;
-  return lt_.multiply(handle_, problem.description, &one, p.b.data, problem.a, p.a.data, problem.b,
-                      p.addend != nullptr ? &one : &zero, addend, problem.c, p.d, problem.d,
-                      &algorithm, workspace_, workspace_bytes_, stream_.handle());
+  return lt_.multiply(handle_, problem.description, &p.scale, p.b.data, problem.a, p.a.data,
+                      problem.b, factor, addend, problem.c, p.d, problem.d, &algorithm, workspace_,
+                      workspace_bytes_, stream_.handle());
 }
 
 bool Gemm::still_fits(const Problem& problem, const CublasLt::Algorithm& algorithm) const {
@@ -192,25 +193,36 @@ bool Gemm::still_fits(const Problem& problem, const CublasLt::Algorithm& algorit
          result.status == 0 && result.workspace_bytes <= workspace_bytes_;
 }
 
-CublasLt::Algorithm Gemm::choose(const Product& product, const Problem& problem) {
-  const std::string key = key_of(product);
-  const auto known = choices_.find(key);
-  // Sizes within a class may differ, so even a known choice is checked.
-  if (known != choices_.end() && still_fits(problem, known->second)) return known->second;
-  std::vector<CublasLt::Heuristic> candidates(kCandidates);
+std::vector<CublasLt::Heuristic> Gemm::candidates(const std::string& key,
+                                                  const Problem& problem) const {
+  std::vector<CublasLt::Heuristic> all(kCandidates);
   int found = 0;
   check(lt_.heuristics(handle_, problem.description, problem.a, problem.b, problem.c, problem.d,
-                       problem.preference, kCandidates, candidates.data(), &found),
+                       problem.preference, kCandidates, all.data(), &found),
         "MatmulAlgoGetHeuristic");
-  candidates.resize(size_t(found));
-  candidates.erase(std::remove_if(candidates.begin(), candidates.end(),
-                                  [](const CublasLt::Heuristic& h) { return h.status != 0; }),
-                   candidates.end());
-  if (candidates.empty())
+  all.resize(size_t(found));
+  all.erase(std::remove_if(all.begin(), all.end(),
+                           [](const CublasLt::Heuristic& h) { return h.status != 0; }),
+            all.end());
+  if (all.empty())
     throw DeviceError("cuBLASLt: expected an algorithm for " + key + ", received none");
+  return all;
+}
+
+CublasLt::Algorithm Gemm::choose(const Product& product, const Problem& problem) {
+  const std::string key = key_of(product);
   const bool repeatable = product.addend != product.d || product.addend_is_zero;
-  if (!options_.tune || !repeatable || known != choices_.end()) return candidates[0].algorithm;
-  const CublasLt::Algorithm chosen = fastest(product, problem, candidates);
+  for (const auto* known : {&choices_, &untried_}) {
+    const auto found = known->find(key);
+    if (found == known->end()) continue;
+    if (known == &untried_ && options_.tune && repeatable) continue;
+    // Sizes within a class may differ, so even a known choice is checked.
+    if (still_fits(problem, found->second)) return found->second;
+    return candidates(key, problem)[0].algorithm;
+  }
+  const std::vector<CublasLt::Heuristic> all = candidates(key, problem);
+  if (!options_.tune || !repeatable) return untried_[key] = all[0].algorithm;
+  const CublasLt::Algorithm chosen = fastest(product, problem, all);
   choices_[key] = chosen;
   write_cache();
   return chosen;

@@ -22,11 +22,12 @@ struct Factor {
 
 enum class Storage { bfloat16, float32 };
 
-// d (m, n) = a (m, k) b (k, n) + bias (n) + addend (m, n); sums in f32. bias (bf16) and addend (of
-// d's storage) may be null; addend may be d itself, which makes it +=.
+// d (m, n) = scale a (m, k) b (k, n) + bias (n) + addend (m, n); sums in f32. bias (bf16) and addend
+// (of d's storage) may be null; addend may be d itself, which makes it +=.
 struct Product {
   int64_t m, n, k;
   Factor a, b;
+  float scale = 1;
   const bf16* bias = nullptr;
   const void* addend = nullptr;
   int64_t addend_row = 0;
@@ -60,6 +61,7 @@ class Gemm {
  private:
   struct Problem;
   CublasLt::Algorithm choose(const Product& product, const Problem& problem);
+  std::vector<CublasLt::Heuristic> candidates(const std::string& key, const Problem& problem) const;
   CublasLt::Algorithm fastest(const Product& product, const Problem& problem,
                               const std::vector<CublasLt::Heuristic>& candidates);
   int start(const Product& product, const Problem& problem, const CublasLt::Algorithm& algorithm);
@@ -75,6 +77,7 @@ class Gemm {
   std::string title_;  // first line of the cache file: what its choices hold for
   CublasLt::Handle handle_ = nullptr;
   std::map<std::string, CublasLt::Algorithm> choices_;
+  std::map<std::string, CublasLt::Algorithm> untried_;  // cuBLASLt's first, where none can be tried
 };
 
 // Shapes that share a choice: exact up to 64, then steps of an eighth of a power of two.

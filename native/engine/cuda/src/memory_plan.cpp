@@ -21,8 +21,9 @@ size_t tile_count(const PassSize& size) {
 }
 
 // Buffers of a layer that `keep` keeps for itself; the others point to `shared`.
-LayerPlan plan_layer(const DecoderConfig& c, int64_t n, Keep keep, const LayerPlan* shared,
-                     Ledger* ledger) {
+LayerPlan plan_layer(const DecoderConfig& c, const PassSize& size, Keep keep,
+                     const LayerPlan* shared, Ledger* ledger) {
+  const int64_t n = size.rows;
   const AttentionShape shape = attention_shape(c);
   LayerPlan p{};
   if (shared != nullptr) p = *shared;
@@ -30,6 +31,9 @@ LayerPlan plan_layer(const DecoderConfig& c, int64_t n, Keep keep, const LayerPl
   p.x = ledger->take("layer inputs", bf16_bytes(n, c.width));
   if (keep == Keep::input) return p;
   p.qkv = ledger->take("queries, keys and values", bf16_bytes(n, shape.columns()));
+  if (c.query_key_norm && size.backward)
+    p.heads = ledger->take("heads before their norm",
+                           bf16_bytes(n, shape.value_column(0)));  // queries and keys
   p.attention = ledger->take("attention", bf16_bytes(n, int64_t(c.heads) * c.head_width));
   p.log_sums = ledger->take("attention", size_t(n) * c.heads * sizeof(float));
   p.x_mid = ledger->take("residuals", bf16_bytes(n, c.width));
@@ -41,12 +45,12 @@ LayerPlan plan_layer(const DecoderConfig& c, int64_t n, Keep keep, const LayerPl
 }
 
 // Buffers that layers which keep less than everything write to.
-LayerPlan plan_shared(const DecoderConfig& c, int64_t n, bool whole_layer, Ledger* ledger) {
+LayerPlan plan_shared(const DecoderConfig& c, const PassSize& size, bool whole_layer,
+                      Ledger* ledger) {
   LayerPlan p{};
-  if (whole_layer) {
-    p = plan_layer(c, n, Keep::without_gate_up, nullptr, ledger);
-  }
-  p.gate_up = ledger->take("gate and up", bf16_bytes(n, 2 * int64_t(c.feed_forward_width)));
+  if (whole_layer) p = plan_layer(c, size, Keep::without_gate_up, nullptr, ledger);
+  p.gate_up =
+      ledger->take("gate and up", bf16_bytes(size.rows, 2 * int64_t(c.feed_forward_width)));
   return p;
 }
 
@@ -54,6 +58,7 @@ size_t scratch_bytes(const DecoderConfig& c, const PassSize& size) {
   const AttentionShape shape = attention_shape(c);
   return sizeof(float) * std::max({rms_norm_backward_scratch(size.rows, c.width),
                                    column_sums_scratch(size.rows, shape.columns()),
+                                   norm_heads_backward_scratch(shape, size.rows),
                                    attention_backward_scratch(shape, size.rows)});
 }
 
@@ -92,9 +97,30 @@ void plan_head(const DecoderConfig& c, int chunk_rows, Ledger* ledger, TrainingP
   p->logits = ledger->take("logits of a chunk", rows * size_t(logits_row(c)) * sizeof(float));
 }
 
-// With `less` layers that keep no gate and up, and `least` that keep only their input.
-TrainingPlan plan_with(const DecoderConfig& c, const PassSize& size, size_t start, int chunk_rows,
-                       int less, int least) {
+// What an adapter computes with: the low-rank rows of one matrix at a time, and its input with
+// elements dropped.
+void plan_adapter(const DecoderConfig& c, const LoraConfig& lora, const PassSize& size,
+                  Ledger* ledger, TrainingPlan* p) {
+  if (lora.rank == 0) return;
+  const char* what = "working set of the adapter";
+  p->low = ledger->take(what, bf16_bytes(size.rows, lora.rank));
+  if (!size.backward) return;
+  p->d_low = ledger->take(what, bf16_bytes(size.rows, lora.rank));
+  if (lora.dropout == 0) return;
+  const int64_t widest = std::max({int64_t(c.width), int64_t(c.feed_forward_width),
+                                   int64_t(c.heads) * c.head_width});
+  p->dropped = ledger->take(what, bf16_bytes(size.rows, widest));
+}
+
+// How many layers keep less than everything.
+struct Recomputation {
+  int less;   // keep no gate and up
+  int least;  // keep only their input
+};
+
+TrainingPlan plan_with(const DecoderConfig& c, const LoraConfig& lora, const PassSize& size,
+                       size_t start, int chunk_rows, Recomputation again) {
+  const auto [less, least] = again;
   Ledger ledger(start);
   TrainingPlan p{};
   const int64_t n = size.rows;
@@ -113,9 +139,10 @@ TrainingPlan plan_with(const DecoderConfig& c, const PassSize& size, size_t star
     p.d_attention = ledger.take(working, bf16_bytes(n, int64_t(c.heads) * c.head_width));
     p.d_qkv = ledger.take(working, bf16_bytes(n, attention_shape(c).columns()));
   }
+  plan_adapter(c, lora, size, &ledger, &p);
   const bool whole_layer = least > 0 || !size.backward;
   LayerPlan shared{};
-  if (less + least > 0 || !size.backward) shared = plan_shared(c, n, whole_layer, &ledger);
+  if (less + least > 0 || !size.backward) shared = plan_shared(c, size, whole_layer, &ledger);
   if (!size.backward) {
     // Nothing is kept: every layer reads and writes the same buffers, its input in turn.
     for (int l = 0; l < c.layers; l++) {
@@ -129,7 +156,7 @@ TrainingPlan plan_with(const DecoderConfig& c, const PassSize& size, size_t star
       const Keep keep = l < least           ? Keep::input
                         : l < least + less ? Keep::without_gate_up
                                            : Keep::everything;
-      p.layers.push_back(plan_layer(c, n, keep, &shared, &ledger));
+      p.layers.push_back(plan_layer(c, size, keep, &shared, &ledger));
     }
     p.kept_input = least;
     p.kept_without_gate_up = less;
@@ -171,14 +198,17 @@ std::string Ledger::table() const {
   return lines;
 }
 
-StatePlan plan_state(const DecoderConfig& config, size_t parameters, size_t spans) {
+StatePlan plan_state(const DecoderConfig& config, size_t frozen, size_t trained, size_t spans) {
   Ledger ledger(0);
   StatePlan p{};
-  p.weights = ledger.take("weights (bf16)", parameters * sizeof(bf16));
-  p.rest = ledger.take("low bits of the f32 masters", parameters * sizeof(int16_t));
-  p.gradients = ledger.take("gradients (f32)", parameters * sizeof(float));
-  p.first_moments = ledger.take("AdamW moments (f32)", parameters * sizeof(float));
-  p.second_moments = ledger.take("AdamW moments (f32)", parameters * sizeof(float));
+  if (frozen > 0) p.weights = ledger.take("frozen weights (bf16)", frozen * sizeof(bf16));
+  p.trained_weights = ledger.take(frozen > 0 ? "adapter's weights (bf16)" : "weights (bf16)",
+                                  trained * sizeof(bf16));
+  if (frozen == 0) p.weights = p.trained_weights;
+  p.rest = ledger.take("low bits of the f32 masters", trained * sizeof(int16_t));
+  p.gradients = ledger.take("gradients (f32)", trained * sizeof(float));
+  p.first_moments = ledger.take("AdamW moments (f32)", trained * sizeof(float));
+  p.second_moments = ledger.take("AdamW moments (f32)", trained * sizeof(float));
   p.spans = ledger.take("optimizer lists", spans * sizeof(Span));
   p.partials = ledger.take("optimizer lists", spans * sizeof(double));
   p.norm = ledger.take("optimizer lists", sizeof(double));
@@ -190,26 +220,21 @@ StatePlan plan_state(const DecoderConfig& config, size_t parameters, size_t span
   return p;
 }
 
-TrainingPlan plan_training(const DecoderConfig& config, const PassSize& size, size_t start,
-                           size_t available, size_t held) {
+TrainingPlan plan_training(const DecoderConfig& config, const LoraConfig& lora,
+                           const PassSize& size, size_t start, size_t available, size_t held) {
   const int chunk_rows = chunk_rows_of(config, size.labels, available);
   const int L = config.layers;
-  if (!size.backward) {
-    const TrainingPlan plan = plan_with(config, size, start, chunk_rows, 0, 0);
-    if (plan.bytes <= available) return plan;
-  } else {
-    // Gate and up first: the cheapest to compute again for what it frees.
-    for (int less = 0; less <= L; less++) {
-      const TrainingPlan plan = plan_with(config, size, start, chunk_rows, less, 0);
-      if (plan.bytes <= available) return plan;
-    }
-    for (int least = 1; least <= L; least++) {
-      const TrainingPlan plan = plan_with(config, size, start, chunk_rows, L - least, least);
-      if (plan.bytes <= available) return plan;
-    }
+  // Gate and up first: the cheapest to compute again for what it frees. Scoring keeps nothing.
+  std::vector<Recomputation> choices = {{0, 0}};
+  if (size.backward) {
+    for (int less = 1; less <= L; less++) choices.push_back({less, 0});
+    for (int least = 1; least <= L; least++) choices.push_back({L - least, least});
   }
-  const TrainingPlan smallest =
-      plan_with(config, size, start, chunk_rows, 0, size.backward ? L : 0);
+  TrainingPlan smallest;
+  for (const Recomputation& again : choices) {
+    smallest = plan_with(config, lora, size, start, chunk_rows, again);
+    if (smallest.bytes <= available) return smallest;
+  }
   throw MemoryError(std::string(size.backward ? "accumulate" : "score") + ": expected " +
                     gibibytes(smallest.bytes) + " of device memory for a pass of " +
                     std::to_string(size.rows) + " tokens with everything computed again\n" +
@@ -219,8 +244,8 @@ TrainingPlan plan_training(const DecoderConfig& config, const PassSize& size, si
                     "memoryBytes");
 }
 
-SamplerPlan plan_sampler(const DecoderConfig& c, int max_sequences, int max_context_tokens,
-                         size_t available) {
+SamplerPlan plan_sampler(const DecoderConfig& c, const LoraConfig& lora, int max_sequences,
+                         int max_context_tokens, size_t available) {
   const AttentionShape shape = attention_shape(c);
   Ledger ledger(0);
   SamplerPlan p{};
@@ -247,6 +272,7 @@ SamplerPlan plan_sampler(const DecoderConfig& c, int max_sequences, int max_cont
   p.attention = ledger.take(working, bf16_bytes(n, int64_t(c.heads) * c.head_width));
   p.gate_up = ledger.take(working, bf16_bytes(n, 2 * int64_t(c.feed_forward_width)));
   p.product = ledger.take(working, bf16_bytes(n, c.feed_forward_width));
+  if (lora.rank > 0) p.low = ledger.take(working, bf16_bytes(n, lora.rank));
   p.scratch = ledger.take(working, sizeof(float) * decode_scratch(shape, p.slots,
                                                                   p.pages_per_sequence *
                                                                       kPageTokens));

@@ -35,10 +35,11 @@ class Ledger {
 
 std::string gibibytes(size_t bytes);  // e.g. "1.50 GiB"
 
-// -- State: 16 bytes a parameter and what every step needs ----------------------------------------
+// -- State: 16 bytes a trained parameter, 2 a frozen one, and what every step needs ----------------
 
 struct StatePlan {
-  size_t weights, rest, gradients, first_moments, second_moments;  // arenas
+  size_t weights;  // the decoder's; where nothing is frozen, the trained ones
+  size_t trained_weights, rest, gradients, first_moments, second_moments;  // arenas
   size_t spans, partials, norm;                                    // optimizer
   size_t rotary;                                                   // (max_positions, D) f32
   size_t workspace;                                                // of matrix products
@@ -46,13 +47,14 @@ struct StatePlan {
   std::string table;
 };
 constexpr size_t kWorkspaceBytes = size_t(64) << 20;
-StatePlan plan_state(const DecoderConfig& config, size_t parameters, size_t spans);
+// `frozen` parameters beside the `trained` ones.
+StatePlan plan_state(const DecoderConfig& config, size_t frozen, size_t trained, size_t spans);
 
 // -- Training -------------------------------------------------------------------------------------
 
 // What a layer keeps for its backward pass; the rest is computed again.
 enum class Keep {
-  everything,       // qkv, attention, both residuals, gate and up
+  everything,       // qkv (and heads before their norm), attention, both residuals, gate and up
   without_gate_up,  // computes the gate and up product again: 1/6 more work in a typical layer
   input             // only its input: the whole layer again but its last product
 };
@@ -64,10 +66,10 @@ struct PassSize {
   bool backward;
 };
 
-// Offsets of one layer's buffers; those of several layers may be the same.
+// Offsets of one layer's buffers; those of several layers may be the same. 0: there is none.
 struct LayerPlan {
   Keep keep;
-  size_t x, qkv, attention, log_sums, x_mid, gate_up, rstd_in, rstd_post;
+  size_t x, qkv, heads, attention, log_sums, x_mid, gate_up, rstd_in, rstd_post;
 };
 
 struct TrainingPlan {
@@ -76,6 +78,7 @@ struct TrainingPlan {
   std::vector<LayerPlan> layers;
   size_t last_x;  // output of the last layer
   size_t dx, hidden, d_hidden, product, d_product, d_attention, d_qkv, scratch;
+  size_t low, d_low, dropped;  // of an adapter
   // Loss head, of one chunk of labelled rows.
   int chunk_rows;
   size_t row_of, targets, chunk_hidden, d_chunk_hidden, chunk_rstd, logits, statistics, log_probs,
@@ -87,8 +90,8 @@ struct TrainingPlan {
 
 // The plan that computes least again and fits between `start` and `start + available`.
 // @throws MemoryError nothing fits; `held` is said to be held by samplers.
-TrainingPlan plan_training(const DecoderConfig& config, const PassSize& size, size_t start,
-                           size_t available, size_t held);
+TrainingPlan plan_training(const DecoderConfig& config, const LoraConfig& lora,
+                           const PassSize& size, size_t start, size_t available, size_t held);
 
 // -- Sampling -------------------------------------------------------------------------------------
 
@@ -99,7 +102,7 @@ struct SamplerPlan {
   int read_rows;           // prompt rows that go through the layers together
   size_t layer_pool_bytes;
   size_t pool, page_of, tokens, positions, sequence_of, tiles;
-  size_t x, x_mid, hidden, qkv, attention, gate_up, product, logits, scratch;
+  size_t x, x_mid, hidden, qkv, attention, gate_up, product, low, logits, scratch;
   size_t temperature, uniform, sampled, log_probs;
   size_t bytes;
   std::string table;
@@ -107,8 +110,8 @@ struct SamplerPlan {
 
 // Offsets from 0. The pool takes what `max_sequences` full contexts need, or what there is; sequences
 // that do not fit then wait or are read again. @throws MemoryError not even one context fits.
-SamplerPlan plan_sampler(const DecoderConfig& config, int max_sequences, int max_context_tokens,
-                         size_t available);
+SamplerPlan plan_sampler(const DecoderConfig& config, const LoraConfig& lora, int max_sequences,
+                         int max_context_tokens, size_t available);
 
 // Values between rows of logits: V rounded up to a multiple of 8.
 inline int64_t logits_row(const DecoderConfig& config) {

@@ -6,6 +6,7 @@
 #include <new>
 
 #include "device_sampler.h"
+#include "plugin_values.h"
 
 using namespace masksearch;
 using namespace masksearch::cuda;
@@ -62,22 +63,14 @@ void guarded_call(ms_error* error, const Body& body) {
 
 DecoderConfig config_of(const ms_config& c) {
   DecoderConfig config{};
-  config.vocabulary_size = c.vocabulary_size;
-  config.width = c.width;
-  config.layers = c.layers;
-  config.heads = c.heads;
-  config.key_value_heads = c.key_value_heads;
-  config.head_width = c.head_width;
-  config.feed_forward_width = c.feed_forward_width;
-  config.max_positions = c.max_positions;
-  config.rope_theta = c.rope_theta;
-  config.norm_epsilon = c.norm_epsilon;
-  config.rope_scaling = {c.rope_factor, c.rope_low_frequency_factor, c.rope_high_frequency_factor,
-                         c.rope_original_max_positions};
-  config.attention_bias = c.attention_bias != 0;
-  config.tied_embeddings = c.tied_embeddings != 0;
-  config.query_key_norm = c.query_key_norm != 0;
+  copy_config(c, &config);
   return config;
+}
+
+LoraConfig lora_of(const ms_lora& l) {
+  LoraConfig lora;
+  copy_lora(l, &lora);
+  return lora;
 }
 
 DeviceOptions options_of(const ms_device_options& o) {
@@ -90,21 +83,14 @@ DeviceOptions options_of(const ms_device_options& o) {
 }
 
 Batch batch_of(const ms_batch& b) {
-  return {b.tokens, b.offsets, b.loss_mask, b.token_count, b.sequence_count};
+  Batch batch;
+  copy_batch(b, &batch);
+  return batch;
 }
 
 TokenLoss loss_of(const ms_loss& l) {
   TokenLoss loss{};
-  loss.kind = static_cast<LossKind>(l.kind);
-  loss.scale = l.scale;
-  loss.weights = l.weights;
-  loss.old_log_probs = l.old_log_probs;
-  loss.advantages = l.advantages;
-  loss.importance_weights = l.importance_weights;
-  loss.clip_low = l.clip_low;
-  loss.clip_high = l.clip_high;
-  loss.dual_clip = l.dual_clip;
-  loss.entropy_coefficient = l.entropy_coefficient;
+  copy_loss(l, &loss);
   if (l.custom != nullptr)
     loss.custom = [l](int n, const int32_t* positions, const float* log_probs,
                       const float* entropies, float* d_log_probs, float* d_entropies) {
@@ -123,8 +109,8 @@ Arena arena_of(int32_t arena) {
   return static_cast<Arena>(arena);
 }
 
-void check_range(const ms_model* m, uint64_t offset, uint64_t count) {
-  const uint64_t total = m->model.state.layout.count;
+void check_range(const ms_model* m, Arena arena, uint64_t offset, uint64_t count) {
+  const uint64_t total = m->model.state.count(arena);
   if (offset > total || count > total - offset)
     throw std::invalid_argument("expected a range within the arena of " + std::to_string(total) +
                                 " floats");
@@ -136,15 +122,14 @@ void probe(char* name, size_t bytes, ms_error* error) {
   guarded_call(error, [&] { copy_text(open_device().name, name, bytes); });
 }
 
-ms_model* model_create(const ms_config* config, const ms_device_options* options,
-                       ms_error* error) {
+ms_model* model_create(const ms_config* config, const ms_lora* lora,
+                       const ms_device_options* options, ms_error* error) {
   return guarded<ms_model*>(error, nullptr, [&] {
-    return new ms_model{{config_of(*config), options_of(*options)}};
+    return new ms_model{{config_of(*config), lora_of(*lora), options_of(*options)}};
   });
 }
 void model_destroy(ms_model* m) { delete m; }
 
-uint64_t parameter_count(const ms_model* m) { return m->model.state.layout.count; }
 void device_name(const ms_model* m, char* name, size_t bytes) {
   copy_text(m->model.device(), name, bytes);
 }
@@ -155,14 +140,14 @@ void memory_report(const ms_model* m, char* text, size_t bytes) {
 void read(ms_model* m, int32_t arena, uint64_t offset, uint64_t count, float* out,
           ms_error* error) {
   guarded_call(error, [&] {
-    check_range(m, offset, count);
+    check_range(m, arena_of(arena), offset, count);
     m->model.read(arena_of(arena), size_t(offset), size_t(count), out);
   });
 }
 void write(ms_model* m, int32_t arena, uint64_t offset, uint64_t count, const float* values,
            ms_error* error) {
   guarded_call(error, [&] {
-    check_range(m, offset, count);
+    check_range(m, arena_of(arena), offset, count);
     m->model.write(arena_of(arena), size_t(offset), size_t(count), values);
   });
 }
@@ -178,14 +163,18 @@ ms_result accumulate(ms_model* m, const ms_batch* batch, const ms_loss* loss, fl
     return ms_result{r.loss, r.clipped_low, r.clipped_high};
   });
 }
-void score(ms_model* m, const ms_batch* batch, float* log_probs, float* entropies,
-           ms_error* error) {
-  guarded_call(error, [&] { m->model.score(batch_of(*batch), log_probs, entropies); });
+void score(ms_model* m, const ms_batch* batch, int32_t adapter, float* log_probs,
+           float* entropies, ms_error* error) {
+  guarded_call(error, [&] {
+    m->model.score(batch_of(*batch), log_probs, entropies,
+                   adapter != 0 ? AdapterUse::on : AdapterUse::off);
+  });
 }
 double step(ms_model* m, const ms_adamw* o, ms_error* error) {
   return guarded<double>(error, 0, [&] {
-    return m->model.step({o->learning_rate, o->beta1, o->beta2, o->epsilon, o->weight_decay,
-                          o->max_gradient_norm});
+    AdamW options{};
+    copy_adamw(*o, &options);
+    return m->model.step(options);
   });
 }
 
@@ -248,7 +237,6 @@ extern "C" __attribute__((visibility("default"))) const ms_cuda_api* masksearch_
                                   probe,
                                   model_create,
                                   model_destroy,
-                                  parameter_count,
                                   device_name,
                                   memory_report,
                                   read,

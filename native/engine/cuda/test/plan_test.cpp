@@ -43,7 +43,7 @@ TEST("plan: the state of a 1.5B model is 16 bytes a parameter and little more") 
   const masksearch::Layout layout(c);
   CHECK(layout.count > 1540000000 && layout.count < 1550000000);
   const cuda::StatePlan p =
-      cuda::plan_state(c, layout.count, cuda::arena_spans(layout.parameters, 0.1f).size());
+      cuda::plan_state(c, 0, layout.count, cuda::arena_spans(layout.parameters, 0.1f).size());
   CHECK(p.end > 16 * layout.count && p.end < 16 * layout.count + kGiB / 4);
   CHECK(p.table.find("GiB  AdamW moments (f32)") != std::string::npos);
 }
@@ -70,7 +70,7 @@ TEST("plan: less memory, more computed again: gate and up first, then whole laye
   for (size_t budget = 100 * kGiB; budget > kGiB; budget -= kGiB) {
     cuda::TrainingPlan p;
     try {
-      p = cuda::plan_training(c, size, 12345 * 256, budget, 0);
+      p = cuda::plan_training(c, {}, size, 12345 * 256, budget, 0);
     } catch (const cuda::MemoryError&) {
       break;
     }
@@ -85,7 +85,7 @@ TEST("plan: less memory, more computed again: gate and up first, then whole laye
   }
   CHECK(previous_cost > 100);  // the smallest budget kept inputs only
   CHECK(smallest < 10 * kGiB);
-  const cuda::TrainingPlan roomy = cuda::plan_training(c, size, 0, 100 * kGiB, 0);
+  const cuda::TrainingPlan roomy = cuda::plan_training(c, {}, size, 0, 100 * kGiB, 0);
   CHECK(roomy.kept_everything == 28);
   // 1.38 MB a token of kept activations, plus the working set and a chunk of logits
   CHECK(roomy.bytes > size_t(16384) * 1380000 && roomy.bytes < size_t(16384) * 1700000 + kGiB);
@@ -96,7 +96,7 @@ TEST("plan: buffers of a pass do not overlap") {
   const int n = 100;
   for (const size_t budget : {size_t(64) << 20, size_t(400000), size_t(330000)}) {
     const size_t start = 4096;
-    const cuda::TrainingPlan p = cuda::plan_training(c, {n, 3, 60, true}, start, budget, 0);
+    const cuda::TrainingPlan p = cuda::plan_training(c, {}, {n, 3, 60, true}, start, budget, 0);
     const size_t rows = size_t(n);
     std::vector<Range> ranges = {
         {p.tokens, p.tokens + rows * 4, "tokens"},
@@ -133,20 +133,20 @@ TEST("plan: buffers of a pass do not overlap") {
 TEST("plan: refusals say what asked for how much and which settings lower it") {
   const masksearch::DecoderConfig c = qwen();
   CHECK_THROWS(cuda::MemoryError, "for a pass of 16384 tokens",
-               cuda::plan_training(c, {16384, 1, 100, true}, 0, kGiB, 0));
+               cuda::plan_training(c, {}, {16384, 1, 100, true}, 0, kGiB, 0));
   CHECK_THROWS(cuda::MemoryError, "3.00 GiB held by samplers; lower passTokens",
-               cuda::plan_training(c, {16384, 1, 100, true}, 0, kGiB, 3 * kGiB));
+               cuda::plan_training(c, {}, {16384, 1, 100, true}, 0, kGiB, 3 * kGiB));
   CHECK_THROWS(cuda::MemoryError, "lower maxContextTokens or maxSequences",
-               cuda::plan_sampler(c, 64, 32768, kGiB));
+               cuda::plan_sampler(c, {}, 64, 32768, kGiB));
 }
 
 TEST("plan: a sampler takes full contexts where they fit, else what there is") {
   const masksearch::DecoderConfig c = qwen();
-  const cuda::SamplerPlan full = cuda::plan_sampler(c, 64, 4096, 100 * kGiB);
+  const cuda::SamplerPlan full = cuda::plan_sampler(c, {}, 64, 4096, 100 * kGiB);
   CHECK(full.pages == 64 * 64 + 1 && full.pages_per_sequence == 64);
   // 28,672 bytes of keys and values a token
   CHECK(full.layer_pool_bytes * 28 == size_t(full.pages) * 64 * 28672);
-  const cuda::SamplerPlan tight = cuda::plan_sampler(c, 64, 4096, 4 * kGiB);
+  const cuda::SamplerPlan tight = cuda::plan_sampler(c, {}, 64, 4096, 4 * kGiB);
   CHECK(tight.pages < full.pages && tight.pages >= 65 && tight.bytes <= 4 * kGiB);
 }
 

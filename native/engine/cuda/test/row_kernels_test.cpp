@@ -6,6 +6,7 @@
 #include "cuda_kernels.h"
 #include "device_array.h"
 #include "kernels.h"
+#include "philox.h"
 
 using namespace test;
 namespace cuda = masksearch::cuda;
@@ -92,6 +93,12 @@ TEST("rms_norm: gradients of rows and weights, added to what is there") {
       CHECK_WITHIN(named("dw", s), gdw.read(), dw, 1e-5 * std::sqrt(double(s.rows)), 1e-5);
       scratch.read();
     }
+    // frozen weights: no gradient of theirs, the same of the rows
+    DeviceArray<bfloat16> gdx(rounded(before));
+    DeviceArray<float> gr(r);
+    cuda::rms_norm_backward(stream(), s.rows, s.width, gdy.data(), gx.data(), nullptr, gw.data(),
+                            gr.data(), gdx.data(), nullptr, nullptr);
+    CHECK_WITHIN(named("dx alone", s), widened(gdx.read()), dx, 1e-4, kBf16);
   }
 }
 
@@ -134,6 +141,93 @@ TEST("rope: both directions, heads beyond the rotated ones untouched") {
       CHECK_WITHIN("rope D " + std::to_string(D), widened(gx.read()), expected, 1e-6, kBf16);
     }
   }
+}
+
+TEST("norm_heads: each head as a row of rms_norm, gradients, values untouched") {
+  struct HeadsCase {
+    cuda::AttentionShape shape;
+    int rows;
+  };
+  // the smallest head, an odd one, grouped ones past a block's 16 rows, the largest
+  for (const HeadsCase& c : {HeadsCase{{1, 1, 8}, 1}, HeadsCase{{3, 1, 80}, 17},
+                             HeadsCase{{4, 2, 128}, 33}, HeadsCase{{2, 2, 256}, 3}}) {
+    const int D = c.shape.head_width, H = c.shape.heads, K = c.shape.key_value_heads;
+    const int W = c.shape.columns(), V = c.shape.value_column(0), N = c.rows;
+    const std::string name = "norm_heads D " + std::to_string(D);
+    Random random{uint32_t(D)};
+    const auto qkv = bf16_normals(&random, size_t(N) * W, 2);
+    const auto d_qkv = bf16_normals(&random, size_t(N) * W, 1);
+    const auto w = bf16_normals(&random, size_t(2) * D, 1);
+    const auto dw_before = random.normals(size_t(2) * D, 1);
+    std::vector<float> expected = qkv, d_expected = d_qkv, kept, dw = dw_before;
+    for (int n = 0; n < N; n++)
+      for (int h = 0; h < H + K; h++) {
+        const float* x = qkv.data() + size_t(n) * W + h * D;
+        const float* weight = w.data() + (h < H ? 0 : D);
+        const float* dy = d_qkv.data() + size_t(n) * W + h * D;
+        float* dx = d_expected.data() + size_t(n) * W + h * D;
+        float r = 0;
+        kept.insert(kept.end(), x, x + D);
+        cpu().rms_norm(1, D, x, weight, 1e-6f, expected.data() + size_t(n) * W + h * D, &r);
+        cpu().rms_norm_weight(1, D, dy, x, &r, dw.data() + (h < H ? 0 : D), 0, D);
+        std::fill_n(dx, D, 0.0f);
+        cpu().rms_norm_backward(1, D, dy, x, weight, &r, dx);
+      }
+    DeviceArray<bfloat16> g(rounded(qkv)), dg(rounded(d_qkv)), gw(rounded(w));
+    DeviceArray<bfloat16> before(size_t(N) * V);
+    cuda::norm_heads(stream(), c.shape, N, gw.data(), 1e-6f, g.data(), before.data());
+    CHECK_WITHIN(name, widened(g.read()), expected, 0, kBf16 + 1e-5);
+    CHECK_WITHIN(name + ": kept", widened(before.read()), kept, 0, 0);
+    DeviceArray<bfloat16> unkept(rounded(qkv));
+    cuda::norm_heads(stream(), c.shape, N, gw.data(), 1e-6f, unkept.data(), nullptr);
+    CHECK_WITHIN(name + ": nothing kept", widened(unkept.read()), expected, 0, kBf16 + 1e-5);
+
+    DeviceArray<bfloat16> frozen(rounded(d_qkv));
+    DeviceArray<float> gdw(dw_before);
+    DeviceArray<float> scratch(cuda::norm_heads_backward_scratch(c.shape, N));
+    cuda::norm_heads_backward(stream(), c.shape, N, before.data(), gw.data(), 1e-6f, dg.data(),
+                              gdw.data(), scratch.data());
+    // an element is the difference of two terms, each of the size of dy w r
+    CHECK_WITHIN(name + ": gradient", widened(dg.read()), d_expected, 1e-5, kBf16 + 1e-5);
+    CHECK_WITHIN(name + ": dw", gdw.read(), dw, 1e-5 * std::sqrt(double(N) * H), 1e-5);
+    scratch.read();
+    cuda::norm_heads_backward(stream(), c.shape, N, before.data(), gw.data(), 1e-6f, frozen.data(),
+                              nullptr, nullptr);
+    CHECK_WITHIN(name + ": frozen", widened(frozen.read()), d_expected, 1e-5, kBf16 + 1e-5);
+  }
+}
+
+TEST("dropout: the elements that Philox names, and what stays is scaled") {
+  const int N = 5, C = 24;
+  Random random(8);
+  const auto x = bf16_normals(&random, size_t(N) * C, 1);
+  const auto before = bf16_normals(&random, size_t(N) * C, 1);
+  const double probability = 0.25;
+  cuda::Dropout dropout;
+  dropout.threshold = uint32_t(probability * 4294967296.0);
+  dropout.scale = float(1 / (1 - probability));
+  dropout.seed = 11;
+  dropout.step = 3;
+  dropout.call = 2;
+  dropout.first_token = 40;
+  dropout.place = 9;
+  std::vector<float> expected, sum;
+  int dropped = 0;
+  for (int n = 0; n < N; n++)
+    for (int c = 0; c < C; c++) {
+      const auto words = masksearch::philox4x32(
+          {uint32_t(40 + n), uint32_t(c / 4), dropout.place, dropout.call}, 11, 3);
+      const bool falls = words[size_t(c % 4)] < dropout.threshold;
+      dropped += falls;
+      expected.push_back(falls ? 0 : x[expected.size()] * dropout.scale);
+      sum.push_back(before[sum.size()] + expected.back());
+    }
+  CHECK(dropped > 10 && dropped < 60);
+  DeviceArray<bfloat16> gx(rounded(x)), out(size_t(N) * C), total(rounded(before));
+  cuda::drop(stream(), dropout, N, C, gx.data(), out.data());
+  CHECK_WITHIN("dropped", widened(out.read()), expected, 1e-30, kBf16);
+  cuda::add_dropped(stream(), dropout, N, C, gx.data(), total.data());
+  CHECK_WITHIN("added", widened(total.read()), sum, 1e-6, kBf16);
 }
 
 TEST("swiglu: forward and backward") {
