@@ -1,6 +1,6 @@
 // What a client may ask of /v1/chat/completions: checked, with a clear refusal of what this server cannot do.
 import { z } from 'zod';
-import { HttpError } from '../http/http-error.ts';
+import { count, refuseUnsupported, samplingShape } from './sampling-request.ts';
 
 /** A text, or the list of text parts that clients may send in its place. */
 const text = z.union([
@@ -40,53 +40,26 @@ const toolSchema = z.object({
 });
 export type WireTool = z.infer<typeof toolSchema>;
 
-const count = z.int().min(1).nullish();
-
 export const chatRequestSchema = z.object({
-  model: z.string().nullish(),
+  ...samplingShape,
   messages: z.array(messageSchema).min(1),
   max_tokens: count,
   max_completion_tokens: count,
-  temperature: z.number().min(0).max(2).nullish(),
-  seed: z.int().nullish(),
-  n: count,
-  stop: z.union([z.string().min(1), z.array(z.string().min(1)).max(16)]).nullish(),
-  /** As in vLLM: the stop string is kept at the end of the text. */
-  include_stop_str_in_output: z.boolean().nullish(),
-  stream: z.boolean().nullish(),
-  stream_options: z.object({ include_usage: z.boolean().nullish() }).nullish(),
   logprobs: z.boolean().nullish(),
   tools: z.array(toolSchema).nullish(),
   tool_choice: z.unknown().optional(),
   top_logprobs: z.number().nullish(),
-  top_p: z.number().nullish(),
-  top_k: z.number().nullish(),
-  frequency_penalty: z.number().nullish(),
-  presence_penalty: z.number().nullish(),
-  logit_bias: z.record(z.string(), z.number()).nullish(),
   response_format: z.object({ type: z.string() }).nullish(),
 });
 export type ChatRequest = z.infer<typeof chatRequestSchema>;
 
-/**
- * Refuses settings that change what is sampled and that the sampler does not have: passing over them would give other
- * text than was asked for.
- * @throws {HttpError} 400, naming the setting.
- */
-export function refuseUnsupported(request: ChatRequest): void {
-  const refused: [string, boolean, string][] = [
-    ['top_p', (request.top_p ?? 1) !== 1, 'only 1: the whole distribution is sampled'],
-    ['top_k', (request.top_k ?? 0) > 0, 'only 0: the whole distribution is sampled'],
-    ['frequency_penalty', (request.frequency_penalty ?? 0) !== 0, 'only 0'],
-    ['presence_penalty', (request.presence_penalty ?? 0) !== 0, 'only 0'],
-    ['logit_bias', Object.keys(request.logit_bias ?? {}).length > 0, 'none'],
+/** @throws {HttpError} 400, naming the setting that this server does not have. */
+export function refuseUnsupportedChat(request: ChatRequest): void {
+  refuseUnsupported(request, [
     ['top_logprobs', (request.top_logprobs ?? 0) > 0, 'only 0: that of the sampled token'],
     ['response_format', (request.response_format?.type ?? 'text') !== 'text', 'only text'],
     ['tool_choice', !isFreeChoice(request.tool_choice), 'only "auto" and "none"'],
-  ];
-  for (const [key, isRefused, rule] of refused) {
-    if (isRefused) throw new HttpError(400, `${key}: this server knows ${rule}`);
-  }
+  ]);
 }
 
 function isFreeChoice(choice: unknown): boolean {
@@ -96,8 +69,4 @@ function isFreeChoice(choice: unknown): boolean {
 /** The tools that the model may call now. */
 export function toolsOf({ tools, tool_choice: choice }: ChatRequest): readonly WireTool[] {
   return choice === 'none' ? [] : (tools ?? []);
-}
-
-export function stopStringsOf({ stop }: ChatRequest): readonly string[] {
-  return typeof stop === 'string' ? [stop] : (stop ?? []);
 }

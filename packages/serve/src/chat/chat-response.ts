@@ -2,13 +2,9 @@
 import { randomUUID } from 'node:crypto';
 import type { ToolCall } from './chat-format.ts';
 import type { TokenText } from './turn-text.ts';
+import { type Usage, wireUsage } from './wire-usage.ts';
 
 export type FinishReason = 'stop' | 'length' | 'tool_calls';
-
-export interface Usage {
-  readonly promptTokens: number;
-  readonly completionTokens: number;
-}
 
 export interface Choice {
   readonly index: number;
@@ -127,13 +123,5 @@ function wireCall({ name, arguments: json }: ToolCall) {
     id: `call_${randomUUID().replaceAll('-', '').slice(0, 24)}`,
     type: 'function',
     function: { name, arguments: json },
-  };
-}
-
-function wireUsage({ promptTokens, completionTokens }: Usage): object {
-  return {
-    prompt_tokens: promptTokens,
-    completion_tokens: completionTokens,
-    total_tokens: promptTokens + completionTokens,
   };
 }

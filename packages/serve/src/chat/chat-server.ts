@@ -1,6 +1,17 @@
-// A model behind the OpenAI API: chat completions, whole or streamed, over one sampler that batches all requests.
-import type { DecoderConfig, Sampler, SamplerOptions } from '@masksearch/model';
+// A model behind the OpenAI API: chat and text completions, whole or streamed, over one sampler that batches all requests.
+import type {
+  DecoderConfig,
+  PackedBatch,
+  Sampler,
+  SamplerOptions,
+  TokenScores,
+} from '@masksearch/model';
 import type { ChatTemplate, Tokenizer } from '@masksearch/tokenizer';
+import {
+  completionsRequestSchema,
+  refuseUnsupportedCompletions,
+} from '../completions/completions-request.ts';
+import { CompletionsService } from '../completions/completions-service.ts';
 import { Admission } from '../http/admission.ts';
 import { HttpError } from '../http/http-error.ts';
 import {
@@ -12,7 +23,7 @@ import {
 } from '../http/server.ts';
 import { type AgentOptions, AgentService } from './agent-service.ts';
 import type { ChatFormat } from './chat-format.ts';
-import { type ChatRequest, chatRequestSchema, refuseUnsupported } from './chat-request.ts';
+import { type ChatRequest, chatRequestSchema, refuseUnsupportedChat } from './chat-request.ts';
 import { CompletionService } from './completion-service.ts';
 import { plainFormat } from './plain-format.ts';
 import { templateFormat } from './template-format.ts';
@@ -22,6 +33,8 @@ export interface ServableModel {
   readonly device: string;
   readonly config: Pick<DecoderConfig, 'maxPositions'>;
   sampler(options: SamplerOptions): Sampler;
+  /** For the log-probabilities of prompts; without it they are refused. */
+  score?(batch: PackedBatch): Promise<Pick<TokenScores, 'logProbs'>>;
 }
 
 export interface ChatServerOptions extends ListenOptions {
@@ -69,6 +82,7 @@ export interface ServedModel {
   readonly tokenizer: Tokenizer;
   readonly format: ChatFormat;
   readonly limits: ChatLimits;
+  readonly score?: NonNullable<ServableModel['score']>;
 }
 
 /**
@@ -83,7 +97,8 @@ export async function startChatServer(options: ChatServerOptions): Promise<Runni
   const format =
     template === undefined ? plainFormat(tokenizer) : templateFormat({ tokenizer, ...template });
   const sampler = model.sampler({ maxSequences: limits.maxSequences, maxContextTokens });
-  const served = { ...options, sampler, format, limits };
+  const score = model.score === undefined ? {} : { score: model.score.bind(model) };
+  const served = { ...options, sampler, format, limits, ...score };
   try {
     const server = await startServer({
       ...options,
@@ -105,14 +120,14 @@ export async function startChatServer(options: ChatServerOptions): Promise<Runni
 }
 
 /** Answers the requests for one name. */
-interface ChatService {
+interface Service<R> {
   readonly name: string;
   /** @throws {HttpError} 400: the request cannot be answered. */
-  readonly answer: (request: ChatRequest, call: Call) => Promise<void>;
+  readonly answer: (request: R, call: Call) => Promise<void>;
 }
 
 function routesOf(served: ServedModel, options: ChatServerOptions): Route[] {
-  const services: ChatService[] = [new CompletionService(served)];
+  const services: Service<ChatRequest>[] = [new CompletionService(served)];
   if (options.agent !== undefined) services.push(new AgentService(served, options.agent));
   const admission = new Admission({
     concurrency: served.limits.maxSequences,
@@ -128,7 +143,14 @@ function routesOf(served: ServedModel, options: ChatServerOptions): Route[] {
   const chat = async (call: Call): Promise<void> => {
     const request = await call.json(chatRequestSchema);
     const service = serviceFor(services, request.model);
-    refuseUnsupported(request);
+    refuseUnsupportedChat(request);
+    await admission.run(call.signal, () => service.answer(request, call));
+  };
+  const texts = [new CompletionsService(served)];
+  const complete = async (call: Call): Promise<void> => {
+    const request = await call.json(completionsRequestSchema);
+    const service = serviceFor(texts, request.model);
+    refuseUnsupportedCompletions(request);
     await admission.run(call.signal, () => service.answer(request, call));
   };
   const health = () => ({
@@ -140,6 +162,7 @@ function routesOf(served: ServedModel, options: ChatServerOptions): Route[] {
   });
   return [
     { method: 'POST', path: '/v1/chat/completions', handle: chat },
+    { method: 'POST', path: '/v1/completions', handle: complete },
     {
       method: 'GET',
       path: '/v1/models',
@@ -155,10 +178,10 @@ function routesOf(served: ServedModel, options: ChatServerOptions): Route[] {
 }
 
 /** A request that names no model gets the first one. */
-function serviceFor(
-  services: readonly ChatService[],
+function serviceFor<R>(
+  services: readonly Service<R>[],
   name: string | null | undefined,
-): ChatService {
+): Service<R> {
   const found = services.find((service) => service.name === (name ?? services[0]?.name));
   if (found !== undefined) return found;
   const known = services.map((service) => service.name).join(', ');

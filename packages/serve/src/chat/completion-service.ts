@@ -1,13 +1,13 @@
 // Chat completions of the model itself: n sampled turns, sent whole or as they come.
 import { randomInt } from 'node:crypto';
 import { streamKey } from '@masksearch/core';
-import { HttpError } from '../http/http-error.ts';
 import type { Call } from '../http/server.ts';
-import { type ChatRequest, stopStringsOf, toolsOf, type WireTool } from './chat-request.ts';
+import { type ChatRequest, toolsOf, type WireTool } from './chat-request.ts';
 import { ChatResponse, type Choice } from './chat-response.ts';
 import type { ServedModel } from './chat-server.ts';
 import { type SendPart, sendParts } from './send-parts.ts';
-import { sampleTurn, type TurnJob } from './sample-turn.ts';
+import { sampleTurn, sampleWholeTurn, type TurnJob } from './sample-turn.ts';
+import { checkChoices, stopStringsOf, tokenBudget } from './sampling-request.ts';
 import { TurnText } from './turn-text.ts';
 
 /** Tokens between two looks at the text: of a stream, and where a stop string may end the turn. */
@@ -52,10 +52,9 @@ export class CompletionService {
     const stopStrings = stopStringsOf(request);
     const prompt = format.encode(request.messages, tools);
     const choices = request.n ?? 1;
-    if (choices > limits.maxChoices) {
-      throw new HttpError(400, `n: expected at most ${limits.maxChoices}, received ${choices}`);
-    }
-    const maxTokens = this.#budget(request, prompt.length);
+    checkChoices(choices, limits);
+    const asked = request.max_completion_tokens ?? request.max_tokens;
+    const maxTokens = tokenBudget(limits, { field: 'messages', tokens: prompt.length }, asked);
     const looksOften = request.stream === true || stopStrings.length > 0;
     const seed = request.seed ?? randomInt(2 ** 47);
     const turns = Array.from({ length: choices }, (_, index) => ({
@@ -83,32 +82,9 @@ export class CompletionService {
     return { request, tools, prompt, turns, response };
   }
 
-  /** Tokens that a choice may have: what was asked for, within the limits and the room that the prompt leaves. */
-  #budget({ max_completion_tokens, max_tokens }: ChatRequest, promptTokens: number): number {
-    const { maxContextTokens, maxTokens } = this.#served.limits;
-    const room = maxContextTokens - promptTokens;
-    if (promptTokens === 0) throw new HttpError(400, 'messages: expected text, received none');
-    if (room < 1) {
-      throw new HttpError(
-        400,
-        `messages: expected fewer than ${maxContextTokens} tokens, received ${promptTokens}`,
-      );
-    }
-    const asked = max_completion_tokens ?? max_tokens;
-    if (asked !== null && asked !== undefined && asked > maxTokens) {
-      throw new HttpError(400, `max_tokens: expected at most ${maxTokens}, received ${asked}`);
-    }
-    return Math.min(asked ?? maxTokens, maxTokens, room);
-  }
-
   async #whole(job: Job, call: Call): Promise<void> {
     const choices = await Promise.all(
-      job.turns.map(async (turn, index) => {
-        const pieces = sampleTurn(turn);
-        let piece = await pieces.next();
-        while (piece.done !== true) piece = await pieces.next();
-        return this.#choice(job, index, piece.value);
-      }),
+      job.turns.map(async (turn, index) => this.#choice(job, index, await sampleWholeTurn(turn))),
     );
     call.send(200, job.response.whole(choices, usageOf(job)));
   }

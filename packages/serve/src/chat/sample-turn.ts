@@ -24,6 +24,10 @@ export interface TurnJob {
  */
 export async function* sampleTurn(job: TurnJob): AsyncGenerator<void, 'stop' | 'length'> {
   const { sampler, prompt, key, maxTokens, temperature, stop, text, pieceTokens, signal } = job;
+  if (maxTokens === 0) {
+    text.end();
+    return 'length';
+  }
   const sequence = sampler.open(prompt, key);
   try {
     let sampled = 0;
@@ -50,4 +54,12 @@ export async function* sampleTurn(job: TurnJob): AsyncGenerator<void, 'stop' | '
   } finally {
     sequence.close();
   }
+}
+
+/** Samples a whole turn. @returns what ended it. @throws as `sampleTurn`. */
+export async function sampleWholeTurn(job: TurnJob): Promise<'stop' | 'length'> {
+  const pieces = sampleTurn(job);
+  let piece = await pieces.next();
+  while (piece.done !== true) piece = await pieces.next();
+  return piece.value;
 }

@@ -13,6 +13,7 @@ export interface TextOptions {
 }
 
 export interface TokenText {
+  readonly id: number;
   readonly text: string;
   /** Nats. */
   readonly logProb: number;
@@ -54,7 +55,7 @@ export class TurnText {
   add(id: number, logProb: number): void {
     if (this.isStopped) return;
     const text = this.#options.silent.has(id) ? '' : this.#options.tokenizer.decode([id]);
-    this.#tokens.push({ text, logProb, start: this.#text.length });
+    this.#tokens.push({ id, text, logProb, start: this.#text.length });
     if (text === '') return;
     this.#pending.push(id);
     const decoded = this.#options.tokenizer.decode(this.#pending);
