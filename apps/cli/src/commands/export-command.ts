@@ -1,5 +1,5 @@
 // `masksearch export`: trajectories and tasks of a run as other trainers read them.
-import { dirname, extname, join, resolve } from 'node:path';
+import { basename, dirname, extname, join, resolve } from 'node:path';
 import { ConfigError, writeFileAtomic } from '@masksearch/core';
 import { Command, Option } from 'commander';
 import { resolveRun } from './settings.ts';
@@ -47,20 +47,20 @@ Examples:
   $ masksearch export --run runs/wiki --format verl --side heldout --output data/test.parquet`,
     )
     .action(async (options: ExportOptions) => {
-      const resolved = resolveRun({ run: options.run }, [], signal);
-      if (resolved === undefined) return;
-      const { exportRun } = await import('../stages/export-run.ts');
       const output = resolve(options.output);
-      const { bytes, records } = await exportRun(resolved.run, options);
       if (options.format === 'verl' && extname(output) !== '.parquet') {
         throw new ConfigError(
           `${output}: expected a name that ends in .parquet for verl, received another.`,
         );
       }
+      const resolved = resolveRun({ run: options.run }, [], signal);
+      if (resolved === undefined) return;
+      const { exportRun } = await import('../stages/export-run.ts');
+      const { bytes, records } = await exportRun(resolved.run, options);
       writeFileAtomic(output, bytes);
       if (options.format === 'sharegpt') {
         const { datasetInfo } = await import('@masksearch/agent');
-        const info = datasetInfo('masksearch', output.slice(dirname(output).length + 1));
+        const info = datasetInfo('masksearch', basename(output));
         writeFileAtomic(
           join(dirname(output), 'dataset_info.json'),
           `${JSON.stringify(info, null, 2)}\n`,

@@ -4,6 +4,7 @@ import { availableParallelism, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { ConfigError, InputError } from '@masksearch/core';
 import { Command, Option } from 'commander';
+import { naturalNumber } from './natural-number.ts';
 
 interface PlanOptions {
   readonly model: string;
@@ -46,7 +47,7 @@ export function planCommand(): Command {
       const config = parseDecoderConfig(readJson(path), path);
       const sequenceTokens = options.sequence
         .split(',')
-        .map((text) => positive('sequence', text))
+        .map((text) => naturalNumber('--sequence', text))
         .filter((tokens) => tokens <= config.maxPositions);
       if (sequenceTokens.length === 0) {
         throw new ConfigError(
@@ -54,17 +55,19 @@ export function planCommand(): Command {
         );
       }
       const memoryBytes =
-        options.memory === undefined ? totalmem() : positive('memory', options.memory) * 2 ** 30;
+        options.memory === undefined
+          ? totalmem()
+          : naturalNumber('--memory', options.memory) * 2 ** 30;
       const needs = memoryNeeds({
         config,
         sequenceTokens,
-        microBatchTokens: positive('microBatchTokens', options.microBatchTokens),
-        concurrency: positive('concurrency', options.concurrency),
-        rank: positive('rank', options.rank),
+        microBatchTokens: naturalNumber('--microBatchTokens', options.microBatchTokens),
+        concurrency: naturalNumber('--concurrency', options.concurrency),
+        rank: naturalNumber('--rank', options.rank),
         threads:
           options.threads === undefined
             ? availableParallelism()
-            : positive('threads', options.threads),
+            : naturalNumber('--threads', options.threads),
         memoryBytes,
       });
       const text = options.json
@@ -72,12 +75,6 @@ export function planCommand(): Command {
         : formatNeeds(needs, memoryBytes);
       process.stdout.write(`${text}\n`);
     });
-}
-
-function positive(name: string, text: string): number {
-  const value = Number(text);
-  if (Number.isSafeInteger(value) && value > 0) return value;
-  throw new ConfigError(`--${name}: expected an integer above 0, received ${text}.`);
 }
 
 function readJson(path: string): unknown {

@@ -1,13 +1,8 @@
 // `masksearch retrieve-server`: a search index behind Search-R1's /retrieve.
 import { secretIfSet } from '@masksearch/core';
 import { Command } from 'commander';
-import {
-  naturalNumber,
-  SERVER_KEY,
-  serverOptions,
-  serveUntil,
-  type ServerOptions,
-} from './server-options.ts';
+import { naturalNumber } from './natural-number.ts';
+import { SERVER_KEY, serverOptions, serveUntil, type ServerOptions } from './server-options.ts';
 
 export function retrieveServerCommand(signal: AbortSignal): Command {
   const command = new Command('retrieve-server')

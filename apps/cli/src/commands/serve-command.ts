@@ -1,13 +1,8 @@
 // `masksearch serve`: a model behind the OpenAI API, and with --agent the whole search loop.
 import { secretIfSet } from '@masksearch/core';
 import { Command, Option } from 'commander';
-import {
-  naturalNumber,
-  SERVER_KEY,
-  serverOptions,
-  serveUntil,
-  type ServerOptions,
-} from './server-options.ts';
+import { naturalNumber } from './natural-number.ts';
+import { SERVER_KEY, serverOptions, serveUntil, type ServerOptions } from './server-options.ts';
 
 interface ServeOptions extends ServerOptions {
   readonly model: string;

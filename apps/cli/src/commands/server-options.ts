@@ -1,8 +1,8 @@
 // What the server commands have in common: address, key, and serving until Ctrl-C.
 import { once } from 'node:events';
-import { ConfigError } from '@masksearch/core';
 import type { RunningServer } from '@masksearch/serve';
 import type { Command } from 'commander';
+import { naturalNumber } from './natural-number.ts';
 
 /** Callers must send it as a bearer token when it is set. */
 export const SERVER_KEY = 'MASKSEARCH_SERVER_KEY';
@@ -36,21 +36,4 @@ export async function serveUntil(
   if (options.json) process.stdout.write(`${JSON.stringify({ url: server.url })}\n`);
   if (!signal.aborted) await once(signal, 'abort');
   await server.close();
-}
-
-/** @throws {ConfigError} the text of a flag is no whole number of the range. */
-export function naturalNumber(
-  flag: string,
-  text: string,
-  {
-    least = 1,
-    most = Number.MAX_SAFE_INTEGER,
-  }: { readonly least?: number; readonly most?: number } = {},
-): number {
-  const value = Number(text);
-  if (text.trim() !== '' && Number.isSafeInteger(value) && value >= least && value <= most) {
-    return value;
-  }
-  const range = most === Number.MAX_SAFE_INTEGER ? `>= ${least}` : `in ${least}..${most}`;
-  throw new ConfigError(`${flag}: expected a whole number ${range}, received ${text}.`);
 }
