@@ -4,7 +4,6 @@ import { ChatTemplate, trainBpe } from '@masksearch/tokenizer';
 import { describe, expect, it } from 'vitest';
 import { protocolTokenizer as tokenizer, ScriptedModel } from '../../test/scripted-model.ts';
 import {
-  codec,
   connect,
   saying,
   user,
