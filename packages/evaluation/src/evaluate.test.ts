@@ -1,7 +1,7 @@
 import { CancelledError, ConfigError } from '@masksearch/core';
+import { maskTask, questionTask } from '@masksearch/core/testing';
 import { describe, expect, test } from 'vitest';
 import { evaluate, scoreTask, type EpisodeOutcome } from './evaluate.ts';
-import { maskTask, questionTask } from './test-tasks.ts';
 
 function answered(...answer: string[]): EpisodeOutcome {
   return { answer, finishReason: 'answer', searches: 2, policyTokens: 30 };
@@ -9,7 +9,7 @@ function answered(...answer: string[]): EpisodeOutcome {
 
 describe('scoreTask', () => {
   test('averages over slots', () => {
-    expect(scoreTask(maskTask('m'), answered('Tusade', 'in 1874'))).toEqual({
+    expect(scoreTask(maskTask({ id: 'm' }), answered('Tusade', 'in 1874'))).toEqual({
       taskId: 'm',
       type: 'ramp',
       group: 'k2',
@@ -24,19 +24,28 @@ describe('scoreTask', () => {
   });
 
   test('lets the order of lists be free', () => {
-    const task = questionTask('q', 'list', ['A1', 'B2']);
+    const task = questionTask({
+      id: 'q',
+      group: 'list',
+      golds: [
+        { text: 'A1', aliases: [] },
+        { text: 'B2', aliases: [] },
+      ],
+    });
     expect(scoreTask(task, answered('B2', 'A1'))).toMatchObject({ exact: 1, outcome: 1 });
   });
 
   test('counts an answer only if it ended the episode', () => {
     const cut: EpisodeOutcome = { ...answered('Tusade', '1874'), finishReason: 'turn-length' };
-    const score = scoreTask(maskTask('m'), cut);
+    const score = scoreTask(maskTask({ id: 'm' }), cut);
     expect(score).toMatchObject({ exact: 0, recall: 0, f1: 0, outcome: 0, searches: 2 });
   });
 });
 
 describe('evaluate', () => {
-  const tasks = Array.from({ length: 20 }, (_, t) => questionTask(`q${t}`, 'hop1', [`A${t}`]));
+  const tasks = Array.from({ length: 20 }, (_, t) =>
+    questionTask({ id: `q${t}`, group: 'hop1', golds: [{ text: `A${t}`, aliases: [] }] }),
+  );
 
   test('gives the same rows in the order of tasks for any concurrency', async () => {
     const runs = [1, 3, 64].map(async (concurrency) => {

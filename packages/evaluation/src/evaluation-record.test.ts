@@ -1,4 +1,5 @@
 import { InputError } from '@masksearch/core';
+import { maskTask, questionTask } from '@masksearch/core/testing';
 import { describe, expect, test } from 'vitest';
 import { compareEvaluations } from './compare.ts';
 import { scoreTask, type EvaluatedTask } from './evaluate.ts';
@@ -8,7 +9,6 @@ import {
   runReportSchema,
   summarizeEvaluation,
 } from './evaluation-record.ts';
-import { maskTask, questionTask } from './test-tasks.ts';
 import { renderComparison, renderEvaluation, renderTable } from './text-table.ts';
 
 /** Four RAMP tasks and four questions, the first `right` of each answered correctly. */
@@ -21,8 +21,11 @@ function rowsWith(right: number): EvaluatedTask[] {
       policyTokens: 10 * t,
     });
     return [
-      scoreTask(questionTask(`q${t}`, 'hop2', ['B']), episode(['B'])),
-      scoreTask(maskTask(`m${t}`), episode(['Tusade', '1874'])),
+      scoreTask(
+        questionTask({ id: `q${t}`, group: 'hop2', golds: [{ text: 'B', aliases: [] }] }),
+        episode(['B']),
+      ),
+      scoreTask(maskTask({ id: `m${t}` }), episode(['Tusade', '1874'])),
     ];
   });
 }

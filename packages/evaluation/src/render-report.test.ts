@@ -1,3 +1,4 @@
+import { maskTask, questionTask } from '@masksearch/core/testing';
 import { describe, expect, test } from 'vitest';
 import { curvesOf } from './curves.ts';
 import { scoreTask } from './evaluate.ts';
@@ -6,14 +7,13 @@ import { escapeHtml, html } from './html.ts';
 import { lineChart } from './line-chart.ts';
 import { renderReport, type ReportInput } from './render-report.ts';
 import { durationText } from './report-tables.ts';
-import { maskTask, questionTask } from './test-tasks.ts';
 import { formatTick, niceTicks } from './ticks.ts';
 
 const HOSTILE = `</pre><script>alert("x")</script><img src=x onerror='y'>&amp;`;
 
 const record = summarizeEvaluation(
   [
-    scoreTask(maskTask('m'), {
+    scoreTask(maskTask({ id: 'm' }), {
       answer: ['Tusade', '1874'],
       finishReason: 'answer',
       searches: 1,
@@ -40,7 +40,7 @@ const input: ReportInput = {
   trajectories: [
     {
       stage: 'rl',
-      task: questionTask('q', 'hop1', ['B']),
+      task: questionTask({ id: 'q', group: 'hop1', golds: [{ text: 'B', aliases: [] }] }),
       messages: [
         { author: 'user', text: 'Where?' },
         { author: 'policy', text: '<search>it</search>' },

@@ -1,27 +1,28 @@
-// Small tasks for this package's tests.
-import type { MaskTask, QuestionTask } from '@masksearch/core';
+// Small tasks for tests; each test names only what it is about.
+import type { MaskTask, QuestionTask } from './records.ts';
 
-/** A question whose answers are `golds`. */
-export function questionTask(id: string, group: string, golds: readonly string[]): QuestionTask {
+/** A question of one hop, with `values` in place of its own. */
+export function questionTask(values: Partial<QuestionTask> = {}): QuestionTask {
   return {
     version: 1,
-    id,
+    id: 'question',
     type: 'qa',
-    group,
+    group: 'hop1',
     difficulty: 0.5,
     excludedPassages: [],
-    question: `What is ${id}?`,
-    golds: golds.map((text) => ({ text, aliases: [] })),
+    question: 'Where was Karo Belin born?',
+    golds: [{ text: 'Tusade', aliases: [] }],
     supporting: [],
     steps: [],
+    ...values,
   };
 }
 
-/** A paragraph with two masks: Tusade and 1874. */
-export function maskTask(id: string): MaskTask {
+/** A paragraph with two masks, Tusade and 1874, with `values` in place of its own. */
+export function maskTask(values: Partial<MaskTask> = {}): MaskTask {
   return {
     version: 1,
-    id,
+    id: 'mask',
     type: 'ramp',
     group: 'k2',
     difficulty: 0.5,
@@ -37,5 +38,6 @@ export function maskTask(id: string): MaskTask {
     ],
     k: 2,
     retrievable: [true, true],
+    ...values,
   };
 }
