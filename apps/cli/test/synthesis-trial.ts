@@ -109,7 +109,7 @@ function writeConfig({ redis, ...options }: TrialOptions, baseUrl: string, place
       roles,
       // More tasks than places, so that one that waits to try again leaves no place empty.
       concurrency: Math.ceil(places * 1.6) + 4,
-      itemsPerShard: 20,
+      itemsPerShard: 5, // so that no worker is left alone with many at the end
       leaseSeconds: 8,
       ...(redis === undefined ? {} : { redis }),
     },
@@ -138,10 +138,8 @@ class Crew {
     while (!existsSync(work) && main.exitCode === null) await sleep(20);
     for (let i = 1; i <= this.#workers; i++) this.#start(i, 'worker');
     for (;;) {
-      const ended = await Promise.race([
-        done,
-        sleep(kills < options.kills ? options.killEveryMs : 3_600_000, undefined),
-      ]);
+      const isKilling = kills < options.kills;
+      const ended = await (isKilling ? Promise.race([done, sleep(options.killEveryMs)]) : done);
       if (ended !== undefined) {
         if (ended !== 0) throw new Error(`synthesize ended with ${ended}:\n${this.output}`);
         break;
