@@ -1,5 +1,5 @@
 // Codecs of an episode under a model's chat template: in the protocol's tags, or in the model's own tool format.
-import { ConfigError, InputError, type SearchResult, type Task } from '@masksearch/core';
+import { ConfigError, type SearchResult, type Task } from '@masksearch/core';
 import type { StopSequence } from '@masksearch/model';
 import {
   encodePieces,
@@ -17,9 +17,10 @@ import {
   type AnswerForm,
 } from './chat-prompt.ts';
 import type { EncodedPrompt, EncodedText, EpisodeCodec } from './episode-codec.ts';
-import { fitDocuments, renderDocument, unwrapInformation, wrapInformation } from './observation.ts';
+import { fitDocuments, innerInformation, renderDocument, wrapInformation } from './observation.ts';
 import {
   END_OF_TEXT,
+  invalidTurn,
   parseTurn,
   renderAnswerTurn,
   renderSearchTurn,
@@ -132,16 +133,16 @@ class ChatToolCodec implements EpisodeCodec {
 
   parse(ids: Int32Array): Action {
     const { tokenizer } = this.#options;
-    const invalid = (reason: string): Action => ({ type: 'invalid', reason });
-    if (ids.at(-1) !== this.#end) return invalid('a turn that ended without its end-of-turn token');
+    if (ids.at(-1) !== this.#end)
+      return invalidTurn('a turn that ended without its end-of-turn token');
     const written = ids.subarray(0, -1);
     if (!written.every((id) => tokenizer.isToken(id))) return invalidToken();
     const text = tokenizer.decode(written);
     const foreign = tokenizer.specialTokens.filter((token) => !this.#marks.includes(token));
     const isForeign = foreign.some((token) => written.includes(tokenizer.specialId(token)));
-    if (isForeign) return invalid('a special token inside a turn');
+    if (isForeign) return invalidTurn('a special token inside a turn');
     if (spellsOut(tokenizer, this.#marks, written, text)) {
-      return invalid('a tag spelled out in ordinary characters');
+      return invalidTurn('a tag spelled out in ordinary characters');
     }
     return this.#format.parse(text);
   }
@@ -161,13 +162,7 @@ class ChatToolCodec implements EpisodeCodec {
   }
 
   encodeInformation(text: string): Int32Array {
-    const inner = unwrapInformation(text);
-    if (inner === null) {
-      throw new InputError(
-        `encodeInformation: expected one <information> block without tags inside, received ${JSON.stringify(text.slice(0, 80))}.`,
-      );
-    }
-    return this.#observation(inner);
+    return this.#observation(innerInformation(text));
   }
 
   information(results: readonly SearchResult[], budgetTokens: number): EncodedText | null {

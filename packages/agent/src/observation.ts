@@ -1,5 +1,5 @@
 // What the policy reads of a search: retrieved text made harmless, one document per line, inside one tag.
-import type { SearchResult } from '@masksearch/core';
+import { InputError, type SearchResult } from '@masksearch/core';
 import { neutralise } from './neutralise.ts';
 import { TAGS } from './protocol.ts';
 
@@ -71,4 +71,13 @@ export function unwrapInformation(text: string): string | null {
   if (!text.startsWith(open) || !text.endsWith(close)) return null;
   const inner = text.slice(open.length, text.length - close.length);
   return /[<>]/.test(inner) ? null : inner;
+}
+
+/** The inner text of a block. @throws {InputError} `text` is no well-formed block. */
+export function innerInformation(text: string): string {
+  const inner = unwrapInformation(text);
+  if (inner !== null) return inner;
+  throw new InputError(
+    `innerInformation: expected one ${TAGS.information.open} block without tags inside, received ${JSON.stringify(text.slice(0, 80))}.`,
+  );
 }

@@ -1,7 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { readAllJsonl, trajectorySchema, type Passage, type Task } from '@masksearch/core';
+import type { Passage, Task } from '@masksearch/core';
 import { buildIndexInMemory } from '@masksearch/search';
 import { generateQuestions, generateWorld } from '@masksearch/world';
 import { describe, expect, it } from 'vitest';
@@ -19,7 +16,6 @@ import { teach, teachAll, type TeacherEnvironment } from './oracle-teacher.ts';
 import { ProtocolCodec } from './protocol-codec.ts';
 import { runEpisode } from './run-episode.ts';
 import { trajectoryToExample } from './trajectory-example.ts';
-import { writeTrajectories } from './trajectory.ts';
 
 const search = await buildIndexInMemory(PASSAGES);
 const config = resolveEpisodeConfig({ topK: 2 });
@@ -179,29 +175,5 @@ describe('on a generated world', () => {
     expect(one.map(({ taskId }) => taskId)).toEqual(tasks.map(({ id }) => id));
     const accepted = one.filter(({ verdict }) => verdict.accepted);
     expect(accepted.length).toBeGreaterThanOrEqual(45);
-  });
-});
-
-describe('writeTrajectories', () => {
-  it('keeps accepted and rejected apart, with counts by reason', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'trajectories-'));
-    const good = await teach(FILL_TASK, environment);
-    const bad = await teach(
-      questionTask({ golds: [{ text: 'Nowhere', aliases: [] }], steps: [] }),
-      environment,
-    );
-    try {
-      expect(writeTrajectories(folder, [bad, good, good])).toEqual({
-        accepted: 2,
-        'rejected: evidence-not-found': 1,
-      });
-      expect(await readAllJsonl(join(folder, 'accepted.jsonl'), trajectorySchema)).toEqual([
-        good,
-        good,
-      ]);
-      expect(readFileSync(join(folder, 'rejected.jsonl'), 'utf8')).toContain('evidence-not-found');
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
   });
 });

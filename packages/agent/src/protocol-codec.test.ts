@@ -74,7 +74,7 @@ describe.each(TOKENIZERS)('ProtocolCodec, $name', ({ tokenizer }) => {
 
   it('refuses to encode a block that holds another tag', () => {
     expect(() => codec.encodeInformation('<information> a</information><answer>')).toThrow(
-      /encodeInformation: expected one <information> block/,
+      /expected one <information> block without tags/,
     );
   });
 });

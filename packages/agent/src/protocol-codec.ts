@@ -1,12 +1,13 @@
 // The episode protocol in tokens: each author's text is encoded by its own rules, and once only.
-import { InputError, type SearchResult, type Task } from '@masksearch/core';
+import type { SearchResult, Task } from '@masksearch/core';
 import { encodeMarked, type Tokenizer } from '@masksearch/tokenizer';
 import type { StopSequence } from '@masksearch/model';
 import type { EncodedPrompt, EncodedText, EpisodeCodec } from './episode-codec.ts';
-import { fitDocuments, renderDocument, unwrapInformation, wrapInformation } from './observation.ts';
+import { fitDocuments, innerInformation, renderDocument, wrapInformation } from './observation.ts';
 import {
   ALL_TAGS,
   END_OF_TEXT,
+  invalidTurn,
   parseTurn,
   POLICY_TAGS,
   PROMPT_MARKS,
@@ -55,13 +56,8 @@ export class ProtocolCodec implements EpisodeCodec {
 
   /** A whole `<information>` block; everything inside is ordinary characters. @throws {InputError} it is none. */
   encodeInformation(text: string): Int32Array {
-    const inner = unwrapInformation(text);
-    if (inner === null) {
-      throw new InputError(
-        `encodeInformation: expected one ${TAGS.information.open} block without tags inside, received ${JSON.stringify(text.slice(0, 80))}.`,
-      );
-    }
-    return Int32Array.of(...this.#open, ...this.#tokenizer.encode(inner), ...this.#close);
+    const inner = this.#tokenizer.encode(innerInformation(text));
+    return Int32Array.of(...this.#open, ...inner, ...this.#close);
   }
 
   /** The smallest number of tokens an `<information>` block can have. */
@@ -93,7 +89,7 @@ export class ProtocolCodec implements EpisodeCodec {
     if (!ids.every((id) => this.#tokenizer.isToken(id))) return invalidToken();
     const text = this.decode(ids);
     if (spellsOut(this.#tokenizer, this.#specialTags, ids, text)) {
-      return { type: 'invalid', reason: 'a tag spelled out in ordinary characters' };
+      return invalidTurn('a tag spelled out in ordinary characters');
     }
     return parseTurn(text, this.#tailOfLastToken(ids, text));
   }
@@ -124,7 +120,7 @@ export function decodeSampled(tokenizer: Tokenizer, ids: Int32Array): string {
 
 /** What a turn with such an id does. */
 export function invalidToken(): Action {
-  return { type: 'invalid', reason: 'an id that is no token' };
+  return invalidTurn('an id that is no token');
 }
 
 /** True if a text holds one of `tokens` in ordinary characters. @param ids The tokens of the text. */

@@ -42,7 +42,7 @@ export type Action =
 export function renderPrompt(task: Task): string {
   if (task.type === 'qa') return `Question: ${task.question}\n`;
   const gapped = sentencesOf(task.masked).filter((sentence) => sentence.includes(MASK_MARKER));
-  const lines = gapped.map((sentence, i) => ` ${i + 1}: ${sentence.trim()}`);
+  const lines = gapped.map((sentence, i) => ` ${i + 1}: ${sentence}`);
   return [`Fill: ${task.masked}`, ...lines, ''].join('\n');
 }
 
@@ -93,12 +93,12 @@ const TURN =
  */
 export function parseTurn(turn: string, tail = ''): Action {
   const match = TURN.exec(turn);
-  if (match === null) return invalid('expected a thought, then a search or an answer');
+  if (match === null) return invalidTurn('expected a thought, then a search or an answer');
   const [, thought = '', query, answer, rest = ''] = match;
   const content = query ?? answer ?? '';
-  if (rest !== tail) return invalid('text after the action');
-  if (hasTag(thought) || hasTag(content)) return invalid('a tag inside a tag');
-  if (content.trim() === '') return invalid('an empty action');
+  if (rest !== tail) return invalidTurn('text after the action');
+  if (hasTag(thought) || hasTag(content)) return invalidTurn('a tag inside a tag');
+  if (content.trim() === '') return invalidTurn('an empty action');
   if (query === undefined) {
     return { type: 'answer', thought: thought.trim(), text: content.trim() };
   }
@@ -114,7 +114,8 @@ function readQuery(content: string): { query: string; intent?: number } {
   return { query: content.slice(match[0].length), intent: Number(match[1]) };
 }
 
-function invalid(reason: string): Action {
+/** What a turn does that says nothing allowed. */
+export function invalidTurn(reason: string): Action {
   return { type: 'invalid', reason };
 }
 

@@ -1,7 +1,7 @@
 // How a model's own format writes searches and answers as text, and reads them back. Knows nothing about tokens.
 import type { ToolDefinition } from '@masksearch/tokenizer';
 import { z } from 'zod';
-import { ALL_TAGS, END_OF_TEXT, TAGS, type Action } from './protocol.ts';
+import { ALL_TAGS, END_OF_TEXT, invalidTurn, TAGS, type Action } from './protocol.ts';
 
 /** Text of a turn in pieces: marks may be special tokens, what is between them never is. */
 export interface TurnPiece {
@@ -118,22 +118,22 @@ function parseWith(
 ): Action {
   const [, thought = '', rest = ''] = TURN.exec(turn) ?? [];
   const said = { thought: thought.trim() };
-  if (hasMark(thought)) return invalid('a tag inside a tag');
+  if (hasMark(thought)) return invalidTurn('a tag inside a tag');
   const answer = ANSWER.exec(rest)?.[1];
   if (answer !== undefined) {
-    if (hasMark(answer)) return invalid('a tag inside a tag');
-    if (answer.trim() === '') return invalid('an empty action');
+    if (hasMark(answer)) return invalidTurn('a tag inside a tag');
+    if (answer.trim() === '') return invalidTurn('an empty action');
     return { type: 'answer', ...said, text: answer.trim() };
   }
   const json = call.exec(rest)?.[1];
-  if (json === undefined) return invalid('expected a thought, then a tool call or an answer');
+  if (json === undefined) return invalidTurn('expected a thought, then a tool call or an answer');
   const parsed = schema.safeParse(parseJson(json));
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
-    return invalid(`a tool call that is none: ${issue?.path.join('.')}: ${issue?.message}`);
+    return invalidTurn(`a tool call that is none: ${issue?.path.join('.')}: ${issue?.message}`);
   }
   const { query, intent } = parsed.data.arguments;
-  if (hasMark(query)) return invalid('a tag inside a tag');
+  if (hasMark(query)) return invalidTurn('a tag inside a tag');
   return { type: 'search', ...said, query, ...(intent === undefined ? {} : { intent }) };
 }
 
@@ -148,8 +148,4 @@ function parseJson(text: string): unknown {
 function hasMark(text: string): boolean {
   const marks = [...ALL_TAGS, ...Object.values(TOOL_CALL), PYTHON_TAG, END_OF_TEXT];
   return marks.some((tag) => text.includes(tag));
-}
-
-function invalid(reason: string): Action {
-  return { type: 'invalid', reason };
 }

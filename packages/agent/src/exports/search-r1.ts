@@ -1,6 +1,6 @@
 // Rows of Search-R1 and verl: a prompt and the answers that count, for training by reinforcement. Tasks, not trajectories.
 import { goldsOf, type Task } from '@masksearch/core';
-import { renderPrompt } from '../protocol.ts';
+import { joinSlots, renderPrompt } from '../protocol.ts';
 
 export interface SearchR1Row {
   readonly id: string;
@@ -30,7 +30,7 @@ export function toSearchR1(task: Task, place: { split: string; index: number }):
   const golds = goldsOf(task);
   const targets =
     task.type === 'ramp'
-      ? [golds.map(({ text }) => text).join(' ; ')]
+      ? [joinSlots(golds.map(({ text }) => text))]
       : golds.flatMap(({ text, aliases }) => [text, ...aliases]);
   const instruction = task.type === 'ramp' ? INSTRUCTION + GAPS : INSTRUCTION;
   return {

@@ -2,7 +2,7 @@
 import { InputError, type Trajectory } from '@masksearch/core';
 import { splitQueries } from '../multi-query.ts';
 import { unwrapInformation } from '../observation.ts';
-import { parseTurn, splitSlots } from '../protocol.ts';
+import { parseTurn } from '../protocol.ts';
 
 export interface ExportedSearch {
   readonly thought: string;
@@ -18,7 +18,6 @@ export interface ExportedSteps {
   readonly thought: string;
   /** The answer as it was written. */
   readonly answer: string;
-  readonly slots: readonly string[];
 }
 
 /** @throws {InputError} the trajectory is not a prompt, searches with their results, and an answer. */
@@ -47,6 +46,5 @@ export function exportedSteps({ taskId, messages }: Trajectory): ExportedSteps {
     searches,
     thought: action.thought,
     answer: action.text,
-    slots: splitSlots(action.text),
   };
 }
