@@ -1,6 +1,7 @@
 export * from './atomic-file.ts';
 export * from './deadline.ts';
 export * from './errors.ts';
+export * from './json-file.ts';
 export * from './jsonl.ts';
 export * from './manifest.ts';
 export * from './random.ts';

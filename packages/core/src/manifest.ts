@@ -1,10 +1,11 @@
 // Run folders: every stage leaves a manifest.json that says what it read, did and wrote.
 import { createHash } from 'node:crypto';
-import { createReadStream, existsSync, readFileSync } from 'node:fs';
+import { createReadStream, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { writeFileAtomic } from './atomic-file.ts';
 import { InputError } from './errors.ts';
+import { readJsonFile } from './json-file.ts';
 import { parseRecord } from './jsonl.ts';
 
 export const manifestSchema = z.strictObject({
@@ -44,11 +45,5 @@ export function readManifest(folder: string): Manifest {
   if (!existsSync(path)) {
     throw new InputError(`${path}: expected the manifest of a finished stage, found none.`);
   }
-  let value: unknown;
-  try {
-    value = JSON.parse(readFileSync(path, 'utf8'));
-  } catch (error) {
-    throw new InputError(`${path}: expected JSON, received something else.`, { cause: error });
-  }
-  return parseRecord(manifestSchema, value, path);
+  return parseRecord(manifestSchema, readJsonFile(path), path);
 }

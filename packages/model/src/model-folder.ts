@@ -1,7 +1,7 @@
 // Model folders as Hugging Face lays them out: config.json, safetensors in one file or in shards, tokenizer files.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { InputError, writeFolderAtomic } from '@masksearch/core';
+import { InputError, readJsonFile, writeFolderAtomic } from '@masksearch/core';
 import type { DecoderConfig } from './decoder-config.ts';
 import type { StoredDtype } from './float16.ts';
 import { carriedKeys, parseDecoderConfig, writeDecoderConfig } from './hugging-face-config.ts';
@@ -71,7 +71,7 @@ export async function saveModelFolder(
 ): Promise<void> {
   const { dtype = 'F32', from } = options;
   const dtypeName = ({ F32: 'float32', F16: 'float16', BF16: 'bfloat16' } as const)[dtype];
-  const carried = from === undefined ? {} : carriedKeys(readJson(join(from, 'config.json')));
+  const carried = from === undefined ? {} : carriedKeys(readJsonFile(join(from, 'config.json')));
   const config = { ...carried, ...writeDecoderConfig(model.config, dtypeName) };
   const files = new Map(from === undefined ? [] : companionFiles(from));
   if (options.tokenizerJson !== undefined) files.set('tokenizer.json', options.tokenizerJson);
@@ -99,7 +99,7 @@ export function loadModelFolder(path: string): LoadedModel {
 /** As `loadModelFolder`, but weights are read only when asked for. */
 export function openModelFolder(path: string): OpenModelFolder {
   const configPath = join(path, 'config.json');
-  const config = parseDecoderConfig(readJson(configPath), configPath);
+  const config = parseDecoderConfig(readJsonFile(configPath), configPath);
   const tokenizerPath = join(path, 'tokenizer.json');
   const tokenizer = existsSync(tokenizerPath)
     ? { tokenizerJson: readFileSync(tokenizerPath, 'utf8') }
@@ -164,7 +164,7 @@ function isIgnored(name: string, config: DecoderConfig): boolean {
 function readIndex(path: string): Map<string, string> | undefined {
   const indexPath = join(path, INDEX);
   if (!existsSync(indexPath)) return undefined;
-  const index = readJson(indexPath);
+  const index = readJsonFile(indexPath);
   const map =
     typeof index === 'object' && index !== null && 'weight_map' in index
       ? index.weight_map
@@ -234,13 +234,4 @@ function companionFiles(folder: string): [string, Uint8Array | string][] {
   return companions
     .filter((name) => existsSync(join(folder, name)))
     .map((name) => [name, readFileSync(join(folder, name))]);
-}
-
-function readJson(path: string): unknown {
-  if (!existsSync(path)) throw new InputError(`${path}: expected a JSON file, found none.`);
-  try {
-    return JSON.parse(readFileSync(path, 'utf8'));
-  } catch (cause) {
-    throw new InputError(`${path}: expected JSON, received something else.`, { cause });
-  }
 }

@@ -1,7 +1,7 @@
 // Adapter folders as PEFT writes them: adapter_config.json and adapter_model.safetensors.
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ConfigError, InputError, writeFolderAtomic } from '@masksearch/core';
+import { ConfigError, readJsonFile, writeFolderAtomic } from '@masksearch/core';
 import { describe, integer, isAbsent, isOff, number, type Json } from './config-fields.ts';
 import type { StoredDtype } from './float16.ts';
 import type { NamedTensor } from './language-model.ts';
@@ -122,15 +122,7 @@ export async function saveAdapterFolder(
  */
 export function loadAdapterFolder(path: string): LoadedAdapter {
   const configPath = join(path, CONFIG);
-  if (!existsSync(configPath)) {
-    throw new InputError(`${configPath}: expected a JSON file, found none.`);
-  }
-  let json: unknown;
-  try {
-    json = JSON.parse(readFileSync(configPath, 'utf8'));
-  } catch (cause) {
-    throw new InputError(`${configPath}: expected JSON, received something else.`, { cause });
-  }
+  const json = readJsonFile(configPath);
   const config = parseAdapterConfig(json, configPath);
   const baseModel = (json as Json)['base_model_name_or_path'];
   return {

@@ -1,7 +1,7 @@
 // The chat template of a model folder: chat_template.jinja, or inside tokenizer_config.json.
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { InputError } from '@masksearch/core';
+import { readJsonFile } from '@masksearch/core';
 import { ChatTemplate } from './chat-template.ts';
 import { asObject, expectation } from './json-checks.ts';
 
@@ -12,7 +12,7 @@ import { asObject, expectation } from './json-checks.ts';
  */
 export function readChatTemplate(folder: string): ChatTemplate | null {
   const configPath = join(folder, 'tokenizer_config.json');
-  const config = existsSync(configPath) ? readJson(configPath) : {};
+  const config = existsSync(configPath) ? asObject(readJsonFile(configPath), configPath) : {};
   const tokens = {
     bosToken: tokenText(config['bos_token'], `${configPath}: bos_token`),
     eosToken: tokenText(config['eos_token'], `${configPath}: eos_token`),
@@ -44,13 +44,4 @@ function tokenText(value: unknown, where: string): string {
   if (text === undefined || text === null) return '';
   if (typeof text !== 'string') throw expectation(where, 'a token', value);
   return text;
-}
-
-function readJson(path: string): Readonly<Record<string, unknown>> {
-  try {
-    return asObject(JSON.parse(readFileSync(path, 'utf8')), path);
-  } catch (cause) {
-    if (cause instanceof InputError) throw cause;
-    throw new InputError(`${path}: expected JSON, received something else.`, { cause });
-  }
 }

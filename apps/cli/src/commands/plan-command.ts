@@ -1,8 +1,7 @@
 // `masksearch plan`: what training a model folder takes, before anything is loaded.
-import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 import { join } from 'node:path';
-import { ConfigError, InputError } from '@masksearch/core';
+import { ConfigError, readJsonFile } from '@masksearch/core';
 import { Command, Option } from 'commander';
 import { naturalNumber } from './natural-number.ts';
 
@@ -44,7 +43,7 @@ export function planCommand(): Command {
         import('../plan/format-needs.ts'),
       ]);
       const path = join(options.model, 'config.json');
-      const config = parseDecoderConfig(readJson(path), path);
+      const config = parseDecoderConfig(readJsonFile(path), path);
       const sequenceTokens = options.sequence
         .split(',')
         .map((text) => naturalNumber('--sequence', text))
@@ -75,14 +74,4 @@ export function planCommand(): Command {
         : formatNeeds(needs, memoryBytes);
       process.stdout.write(`${text}\n`);
     });
-}
-
-function readJson(path: string): unknown {
-  if (!existsSync(path))
-    throw new InputError(`${path}: expected a model's config.json, found none.`);
-  try {
-    return JSON.parse(readFileSync(path, 'utf8'));
-  } catch (cause) {
-    throw new InputError(`${path}: expected JSON, received something else.`, { cause });
-  }
 }

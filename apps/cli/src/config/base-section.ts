@@ -43,4 +43,6 @@ export const baseSchema = section(
     }).default(200),
   },
   'the base model: a small language model of generated articles, made by `masksearch base`',
-);
+).refine(({ articleShare, worksheetShare }) => articleShare + worksheetShare <= 1, {
+  message: 'expected articleShare and worksheetShare of 1 together at most',
+});

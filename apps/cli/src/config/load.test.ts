@@ -46,6 +46,13 @@ describe('parseConfig', () => {
     );
   });
 
+  test('refuses shares of base examples that are more than all', () => {
+    const base = { articleShare: 0.7, worksheetShare: 0.4 };
+    expect(() => parseConfig(runConfigSchema, { base }, 'a.yaml')).toThrow(
+      'a.yaml: base: expected articleShare and worksheetShare of 1 together at most',
+    );
+  });
+
   test('refuses a phase that ends in two ways', () => {
     const phase = { name: 'x', steps: 1, epochs: 1 };
     expect(() => parseConfig(runConfigSchema, { sft: { phases: [phase] } }, 'a.yaml')).toThrow(

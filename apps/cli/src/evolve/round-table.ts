@@ -1,7 +1,13 @@
 // What each round brought: what the judge kept of it by number of masks, how much was searched, how the student does on held-out tasks.
-import { readFileSync, existsSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseRecord, readAllJsonl, trajectorySchema, type Trajectory } from '@masksearch/core';
+import {
+  parseRecord,
+  readAllJsonl,
+  readJsonFile,
+  trajectorySchema,
+  type Trajectory,
+} from '@masksearch/core';
 import { evaluationSchema } from '@masksearch/evaluation';
 import { z } from 'zod';
 import { stageFile, stageFolder, type RunContext } from '../run/run-folder.ts';
@@ -30,11 +36,7 @@ export async function summarizeRound(run: RunContext, round: number): Promise<Ro
     : [...pool, ...(await readAll(run, 'rejected.jsonl'))];
   const searches = made.reduce((sum, { cost }) => sum + cost.searches, 0);
   const path = stageFile(run, 'evaluation', 'evaluation.json');
-  const records = parseRecord(
-    z.record(z.string(), evaluationSchema),
-    JSON.parse(readFileSync(path, 'utf8')),
-    path,
-  );
+  const records = parseRecord(z.record(z.string(), evaluationSchema), readJsonFile(path), path);
   const { sft } = records;
   const groups = { ...sft?.ramp, ...sft?.qa };
   const { mean = 0, low = 0, high = 0 } = sft?.outcome ?? {};

@@ -1,7 +1,7 @@
 // The special tokens with which a chat model ends its turn, as its folder names them.
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { ConfigError, InputError, parseRecord } from '@masksearch/core';
+import { ConfigError, parseRecord, readJsonFile } from '@masksearch/core';
 import type { Tokenizer } from '@masksearch/tokenizer';
 import { z } from 'zod';
 
@@ -22,7 +22,11 @@ export function endTokensOf(folder: string, tokenizer: Tokenizer): string[] {
   for (const file of FILES) {
     const path = join(folder, file);
     if (!existsSync(path)) continue;
-    const { eos_token_id: ids, eos_token: token } = parseRecord(fileSchema, readJson(path), path);
+    const { eos_token_id: ids, eos_token: token } = parseRecord(
+      fileSchema,
+      readJsonFile(path),
+      path,
+    );
     for (const id of [ids ?? []].flat()) {
       if (id < tokenizer.vocabularySize) named.add(tokenizer.decode([id]));
     }
@@ -35,12 +39,4 @@ export function endTokensOf(folder: string, tokenizer: Tokenizer): string[] {
   throw new ConfigError(
     `${folder}: expected eos_token_id or eos_token to name a special token, found none; a chat model needs one to end its turns.`,
   );
-}
-
-function readJson(path: string): unknown {
-  try {
-    return JSON.parse(readFileSync(path, 'utf8'));
-  } catch (cause) {
-    throw new InputError(`${path}: expected JSON, received something else.`, { cause });
-  }
 }

@@ -2,9 +2,9 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
-  InputError,
   parseRecord,
   readAllJsonl,
+  readJsonFile,
   readManifest,
   writeFileAtomic,
 } from '@masksearch/core';
@@ -67,7 +67,7 @@ function makeReport(run: RunContext, finished: readonly StageName[]): RunReport 
   const evaluation = stageFile(run, 'evaluation', 'evaluation.json');
   const report = {
     seconds: { ...seconds, total },
-    evaluation: readJson(evaluation),
+    evaluation: readJsonFile(evaluation),
     seed: run.seed,
     commit: manifests.at(-1)?.commit ?? null,
     devices: Object.fromEntries(manifests.map(({ stage, device }) => [stage, device])),
@@ -93,21 +93,10 @@ async function readMetrics(run: RunContext, stage: StageName): Promise<MetricRow
   return existsSync(path) ? readAllJsonl(path, z.record(z.string(), z.unknown())) : [];
 }
 
-function readJson(path: string): unknown {
-  try {
-    return JSON.parse(readFileSync(path, 'utf8'));
-  } catch (cause) {
-    throw new InputError(
-      `${path}: expected JSON, received something else; run its stage again with --fresh.`,
-      { cause },
-    );
-  }
-}
-
 /** The tables, for the person watching. */
 function sayTables(run: RunContext, outcome: StageOutcome): void {
   const path = join(outcome.folder, 'report.json');
-  const report = parseRecord(runReportSchema, readJson(path), path);
+  const report = parseRecord(runReportSchema, readJsonFile(path), path);
   run.say(`\n${renderComparison(report.evaluation, 'exact')}\n`);
   run.say(`${renderComparison(report.evaluation, 'outcome')}\n`);
   run.say(`report: ${join(run.folder, 'report.html')}`);

@@ -1,5 +1,5 @@
 // GGUF files read back by a reader of our own; bench/peers/check_gguf.py reads them with llama.cpp's.
-import { mkdtempSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -127,6 +127,15 @@ describe('exportGguf', () => {
     expect(floats(file, 't')).toEqual([1, 2, 3]);
     const short = { ...tensor, shape: [4] };
     await expect(writeGguf(path, values, [short])).rejects.toThrow('expected 4 elements of t');
+  });
+
+  test('names a malformed file of the folder', async () => {
+    const folder = join(mkdtempSync(join(tmpdir(), 'gguf-')), 'model');
+    const model = { config, weights: () => Promise.resolve(weights) };
+    await saveModelFolder(folder, model, { tokenizerJson: JSON.stringify(tokenizer) });
+    writeFileSync(join(folder, 'tokenizer_config.json'), '{');
+    const refusal = exportGguf(folder, join(folder, 'x.gguf'));
+    await expect(refusal).rejects.toThrow('tokenizer_config.json: expected JSON');
   });
 
   test('merges an adapter in', async () => {

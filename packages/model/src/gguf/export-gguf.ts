@@ -1,7 +1,7 @@
 // A model folder as one GGUF file for llama.cpp, with its tokenizer and chat template.
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
-import { ConfigError } from '@masksearch/core';
+import { ConfigError, readJsonFile } from '@masksearch/core';
 import type { Json } from '../config-fields.ts';
 import type { DecoderConfig } from '../decoder-config.ts';
 import { adapterMerger, checkedAdapter } from '../lora.ts';
@@ -237,6 +237,6 @@ function tokenizerValues(
 
 function readJsonIfThere(path: string): Json {
   if (!existsSync(path)) return {};
-  const value: unknown = JSON.parse(readFileSync(path, 'utf8'));
+  const value = readJsonFile(path);
   return typeof value === 'object' && value !== null ? (value as Json) : {};
 }
