@@ -2,6 +2,7 @@
 // {"case", "floor", "measured", "ratio", "unit", "peer"}. Verifies before it times.
 // Arguments: [--model small|large] [--threads n] [--clock cpu|wall] [--seconds s]
 //            [--only peak|train|score|decode|memory] [--length s] [--batch b] [--dump file]
+//            [--dtype float32|bfloat16]
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -29,6 +30,7 @@ struct Options {
   std::string dump;
   int threads = 1;
   bool wall = false;
+  DataType type = DataType::float32;
   double seconds = 1;
   std::vector<int> lengths{256, 512, 1024};
   std::vector<int> batches{1, 64};
@@ -66,12 +68,15 @@ Options parse(int argc, char** argv) {
     } else if (name == "--clock") {
       if (value != "cpu" && value != "wall") refuse("--clock cpu|wall", value);
       o.wall = value == "wall";
+    } else if (name == "--dtype") {
+      if (value != "float32" && value != "bfloat16") refuse("--dtype float32|bfloat16", value);
+      o.type = value == "float32" ? DataType::float32 : DataType::bfloat16;
     } else if (name == "--model") {
       if (value != "small" && value != "large") refuse("--model small|large", value);
       o.model = value;
       if (value == "large") o.config = {2048, 256, 6, 8, 4, 32, 768, 1e6, 1e-6, 2048, true, true};
     } else {
-      refuse("--model, --threads, --clock, --seconds, --only, --length, --batch or --dump", name);
+      refuse("--model, --threads, --clock, --seconds, --only, --length, --batch, --dump or --dtype", name);
     }
   }
   return o;
@@ -86,7 +91,7 @@ void print(const std::string& name, double floor, double measured, double ratio,
 }
 
 std::string label(const Options& o, const std::string& what) {
-  return what + " " + std::to_string(o.threads) + "t";
+  return what + (o.type == DataType::bfloat16 ? " bfloat16 " : " ") + std::to_string(o.threads) + "t";
 }
 
 struct Work {
@@ -160,10 +165,10 @@ void bench_training(const Options& o, const Clock& clock, Model* model, int leng
   };
   if (o.wants("train"))
     report("train", 2 * (3 * work.matrices + 3.5 * work.attention_pair * pairs),
-           measure(clock, o.seconds, [&] { train(model, &data); }));
+           measure(clock, o.type, o.seconds, [&] { train(model, &data); }));
   if (o.wants("score"))
     report("score", 2 * (work.matrices + work.attention_pair * pairs),
-           measure(clock, o.seconds, [&] {
+           measure(clock, o.type, o.seconds, [&] {
              model->score(data.batch(), data.log_probs.data(), data.entropies.data());
            }));
 }
@@ -171,11 +176,11 @@ void bench_training(const Options& o, const Clock& clock, Model* model, int leng
 void bench_decoding(const Options& o, const Clock& clock, Model* model, int sequences) {
   constexpr int kPrompt = 128;
   constexpr int kSteps = 128;
-  const size_t bytes = model->parameter_count() * sizeof(float);
+  const size_t bytes = model->parameter_count() * bytes_of(o.type);
   std::vector<double> seconds, peaks, reads;
   const double end = clock.now() + o.seconds;
   do {
-    peaks.push_back(peak_burst(clock));
+    peaks.push_back(peak_burst(clock, o.type));
     reads.push_back(read_bandwidth(clock, bytes));
     Sampler sampler(*model, sequences, kPrompt + kSteps + 8);
     std::vector<int32_t> prompt(kPrompt, 5);
@@ -196,7 +201,7 @@ void bench_decoding(const Options& o, const Clock& clock, Model* model, int sequ
   const double context = kPrompt + kSteps / 2.0;
   const double operations = 2 * (work.matrices + work.attention_pair * context);
   const double cache = 2.0 * o.config.layers * o.config.key_value_heads * o.config.head_width *
-                       context * sizeof(float);
+                       context * double(bytes_of(o.type));
   const double floor = 1 / std::max(operations / median(peaks),
                                     (double(bytes) / sequences + cache) / median(reads));
   const double rate = double(sequences) * kSteps / median(seconds);
@@ -209,10 +214,10 @@ void bench_memory(const Options& o) {
   constexpr int kLength = 512;
   constexpr int kSequences = 64;
   const MemoryPlan plan =
-      plan_memory(o.config, {o.threads, kBatchTokens, kLength, kSequences, kLength});
+      plan_memory(o.config, {o.threads, kBatchTokens, kLength, kSequences, kLength, {}, o.type});
   forget_most_held();
   const size_t before = held_memory().now;
-  Model model(o.config, o.threads);
+  Model model(o.config, o.threads, {}, o.type);
   fill_weights(&model);
   Data data(o.config.vocabulary_size, kLength, kBatchTokens / kLength);
   train(&model, &data);
@@ -261,13 +266,13 @@ void dump(const Options& o, Model* model) {
 void run(const Options& o) {
   const Clock clock(o.wall, o.threads);
   if (o.wants("memory") && o.dump.empty()) bench_memory(o);
-  Model model(o.config, o.threads);
+  Model model(o.config, o.threads, {}, o.type);
   fill_weights(&model);
   verify(&model);
   if (!o.dump.empty()) return dump(o, &model);
   if (o.wants("peak")) {
-    const double peak = peak_burst(clock) / 1e9;
-    print(label(o, std::string("peak ") + default_kernels().name), peak, peak, 1, "GFLOP/s");
+    const double peak = peak_burst(clock, o.type) / 1e9;
+    print(label(o, std::string("peak ") + default_kernels(o.type).name), peak, peak, 1, "GFLOP/s");
   }
   if (o.wants("train") || o.wants("score"))
     for (int length : o.lengths) bench_training(o, clock, &model, length);

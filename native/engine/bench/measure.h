@@ -48,12 +48,12 @@ void on_all_threads(int threads, const Body& body) {
 }
 
 // Floating-point operations per second of all threads, in registers only.
-inline double peak_burst(const Clock& clock) {
+inline double peak_burst(const Clock& clock, DataType type) {
   constexpr int64_t kRounds = 2000000;  // some milliseconds
   const double start = clock.now();
   double operations = 0;
   on_all_threads(clock.threads(), [&](int thread) {
-    const double done = default_kernels().peak(kRounds);
+    const double done = default_kernels(type).peak(kRounds);
     if (thread == 0) operations = done * clock.threads();
   });
   return operations / (clock.now() - start);
@@ -88,12 +88,12 @@ struct Timing {
 // Runs body for `seconds`, at least three times, with a burst of the peak loop before each run, so
 // that both see the same machine.
 template <class Body>
-Timing measure(const Clock& clock, double seconds, const Body& body) {
+Timing measure(const Clock& clock, DataType type, double seconds, const Body& body) {
   body();
   std::vector<double> times, peaks;
   const double end = clock.now() + seconds;
   do {
-    peaks.push_back(peak_burst(clock));
+    peaks.push_back(peak_burst(clock, type));
     const double start = clock.now();
     body();
     times.push_back(clock.now() - start);

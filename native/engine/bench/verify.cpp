@@ -76,7 +76,9 @@ void verify(Model* model) {
   const double slope = (loss_at(h) - loss_at(-h)) / (2 * h);
   std::memcpy(model->weights(), weights.data(), count * sizeof(float));
   std::memset(model->gradients(), 0, count * sizeof(float));
-  require(std::fabs(slope / square - 1) < 0.02,
+  // In bfloat16 the shifted weights are rounded again: a few percent of the difference.
+  const double bound = model->type() == DataType::float32 ? 0.02 : 0.1;
+  require(std::fabs(slope / square - 1) < bound,
           "a slope of " + std::to_string(square) + " along the gradient, received " +
               std::to_string(slope));
 

@@ -16,6 +16,7 @@ struct MemoryUse {
   int sequences = 0;         // that one sampler keeps
   int context_tokens = 0;    // of each of them at most
   LoraConfig lora = {};      // with a rank, the adapter alone has gradients and moments
+  DataType type = DataType::float32;
 };
 
 // Bytes.

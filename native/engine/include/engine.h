@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "data_type.h"
+
 namespace masksearch {
 
 // Llama 3's stretched rotary positions; factor 0 = off. See rotaryFrequencies in packages/model.
@@ -128,7 +130,9 @@ class Sampler;
 // Weights, gradients and moments live in four arenas of equal layout; `parameters` describes it.
 class Model {
  public:
-  Model(const DecoderConfig& config, int threads, const LoraConfig& lora = {});
+  // `type`: of packed matrices and kept activations. The arenas below are float32 with either.
+  Model(const DecoderConfig& config, int threads, const LoraConfig& lora = {},
+        DataType type = DataType::float32);
   ~Model();
 
   const DecoderConfig& config() const;
@@ -156,7 +160,8 @@ class Model {
 
   int64_t version() const;
   void set_version(int64_t version);
-  // e.g. "cpu avx512 2 threads"
+  DataType type() const;
+  // e.g. "cpu avx512 2 threads", "cpu amx bfloat16 2 threads"
   std::string device() const;
 
  private:

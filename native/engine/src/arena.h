@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <vector>
 
+#include "data_type.h"
+
 namespace masksearch {
 
 // Floats at a 64-byte boundary, followed by slack that vector loads may touch.
@@ -27,6 +29,21 @@ class Buffer {
 
   float* data_ = nullptr;
   size_t size_ = 0;
+};
+
+// The same for elements of a storage type.
+class StoredBuffer {
+ public:
+  Cells reserve(DataType type, size_t count) {
+    type_ = type;
+    floats_.reserve((count * bytes_of(type) + sizeof(float) - 1) / sizeof(float));
+    return data();
+  }
+  Cells data() const { return {floats_.data(), type_}; }
+
+ private:
+  Buffer floats_;
+  DataType type_ = DataType::float32;
 };
 
 // Sets every element of `items` aside at least `count` floats.

@@ -28,14 +28,14 @@ void Rows::add(const int32_t* first_token, int token_count, int position) {
   longest = std::max(longest, position + token_count);
 }
 
-void Rows::plan(const DecoderConfig& config) {
+void Rows::plan(const DecoderConfig& config, DataType type) {
   tasks.clear();
   for (int s = 0; s < int(segments.size()); s++) {
     const int rows = segments[s].count;
     const int heads = rows == 1 ? config.key_value_heads : config.heads;
-    for (int first = 0; first < rows; first += kAttentionRows)
+    for (int first = 0; first < rows; first += attention_rows(type))
       for (int head = 0; head < heads; head++)
-        tasks.push_back({s, first, std::min(kAttentionRows, rows - first), head});
+        tasks.push_back({s, first, std::min(attention_rows(type), rows - first), head});
   }
   const auto cost = [&](const AttentionTask& t) {
     return int64_t(t.rows) * (segments[t.segment].position + t.first + t.rows);
@@ -45,12 +45,14 @@ void Rows::plan(const DecoderConfig& config) {
   });
 }
 
-Decoder::Decoder(const DecoderConfig& c, int threads, const LoraConfig& adapter)
+Decoder::Decoder(const DecoderConfig& c, int threads, const LoraConfig& adapter, DataType stored)
     : config(c),
       lora(adapter),
+      type(stored),
       layout(c),
       adapter_layout(c, adapter),
-      kernels(default_kernels()),
+      kernels(default_kernels(stored)),
+      float_kernels(default_kernels()),
       pool(threads),
       weights(layout.count),
       adapter_weights(adapter_layout.count),
@@ -60,11 +62,14 @@ Decoder::Decoder(const DecoderConfig& c, int threads, const LoraConfig& adapter)
       packed_(size_t(c.layers)),
       packed_adapter_(adapter_layout.layers.size()),
       tile_low_(size_t(threads)),
-      tile_dropped_(size_t(threads)),
       tile_d_dropped_(size_t(threads)),
+      tile_d_kept_(size_t(threads)),
+      tile_low_stored_(size_t(threads)),
+      tile_dropped_(size_t(threads)),
       d_low_(kLoraTargets),
       tile_hidden_(size_t(threads)),
       tile_product_(size_t(threads)),
+      tile_wide_(size_t(threads)),
       attention_scratch_(size_t(threads)),
       packing_(size_t(threads)) {
   for (std::vector<PackedAdapter>& layer : packed_adapter_) layer.resize(kLoraTargets);
@@ -95,10 +100,10 @@ void Decoder::extend_rotary_table(int positions) {
 }
 
 void Decoder::pack_forward() {
-  const auto pack = [&](int n, int k, size_t from, Buffer& to) {
-    float* out = to.reserve(packed_floats(n, k));
+  const auto pack = [&](int n, int k, size_t from, StoredBuffer& to) {
+    const Cells out = to.reserve(type, packed_cells(type, n, k));
     pool.run_ranges(panels(n), 1, [&](int first, int last, int) {
-      kernels.pack_transposed(n, k, weight(from), out, first, last);
+      kernels.pack_transposed(n, k, weight(from), out.data, first, last);
     });
   };
   for (int l = 0; l < config.layers; l++) {
@@ -114,37 +119,56 @@ void Decoder::pack_forward() {
 
 void Decoder::reserve_scratch(const Rows& rows, bool backward) {
   const size_t n = size_t(rows.count);
-  const size_t tile = std::min(n, size_t(kRowTile) * pool.threads());
-  reserve_each(&tile_hidden_, tile * config.width);
-  reserve_each(&tile_product_, tile * config.feed_forward_width);
+  const size_t tile = std::min(n, size_t(row_tile(type)) * pool.threads());
+  const size_t hidden = size_t(row(config.width));
+  const size_t product = size_t(row(config.feed_forward_width));
+  for (int t = 0; t < pool.threads(); t++) {
+    tile_hidden_[size_t(t)].reserve(type, tile * hidden);
+    tile_product_[size_t(t)].reserve(type, tile * product);
+  }
+  if (type == DataType::bfloat16) reserve_each(&tile_wide_, tile * widest_made());
   if (frozen()) reserve_adapter_scratch(rows, backward);
-  const size_t scores = attention_scratch(std::max(kAttentionRows, config.heads), rows.longest);
-  reserve_each(&attention_scratch_, scores);
+  const int queries = std::max(attention_rows(type), config.heads);
+  reserve_each(&attention_scratch_, attention_scratch(queries, rows.longest, config.head_width));
   if (!backward) return;
   reserve_each(&attention_scratch_, attention_backward_scratch(rows.longest, config.head_width));
-  hidden_.reserve(n * config.width);
+  hidden_.reserve(type, n * hidden);
   d_hidden_.reserve(n * config.width);
-  product_.reserve(n * config.feed_forward_width);
-  d_attention_.reserve(n * attention_width());
+  product_.reserve(type, n * product);
+  d_attention_.reserve(type, n * size_t(row(attention_width())));
   d_qkv_.reserve(n * qkv_width());
+  if (type == DataType::bfloat16) {
+    d_x_stored_.reserve(type, n * hidden);
+    d_qkv_stored_.reserve(type, n * size_t(row(qkv_width())));
+  }
   if (!config.query_key_norm) return;
   d_queries_.reserve(n * attention_width());
   d_keys_.reserve(n * config.key_value_heads * config.head_width);
 }
 
-void Decoder::norm_heads(int layer, int first, int rows, const LayerActivations& a) {
+Target Decoder::staged(Source kept, Buffer& tile) const {
+  if (type == DataType::float32) return {static_cast<float*>(kept.data.data), kept.row};
+  return {tile.data(), ptrdiff_t(widest_made())};
+}
+
+Source Decoder::stored(const float* rows, int width, const StoredBuffer& copy) const {
+  if (type == DataType::float32) return {{const_cast<float*>(rows), type}, width};
+  return {copy.data(), row(width)};
+}
+
+void Decoder::norm_heads(int layer, int first, int rows, const LayerActivations& a, Target qkv) {
   if (!config.query_key_norm) return;
   const size_t D = size_t(config.head_width);
   const auto norm_part = [&](float* row, int heads, size_t weight_offset, float* kept,
                              float* rstd) {
     if (kept != nullptr) std::memcpy(kept, row, sizeof(float) * heads * D);
-    kernels.rms_norm(heads, config.head_width, row, weight(weight_offset),
-                     float(config.norm_epsilon), row, rstd);
+    float_kernels.rms_norm(heads, config.head_width, row, weight(weight_offset),
+                           float(config.norm_epsilon), row, rstd);
   };
   const LayerLayout& at = layout.layers[layer];
   const size_t H = size_t(config.heads), K = size_t(config.key_value_heads);
   for (size_t t = size_t(first); t < size_t(first) + rows; t++) {
-    float* row = a.qkv + t * qkv_width();
+    float* row = qkv.from(int(t) - first).data;
     const bool keep = a.queries != nullptr;
     norm_part(row, config.heads, at.query_norm, keep ? a.queries + t * H * D : nullptr,
               keep ? a.rstd_queries + t * H : nullptr);
@@ -153,10 +177,10 @@ void Decoder::norm_heads(int layer, int first, int rows, const LayerActivations&
   }
 }
 
-void Decoder::rotate(int first, int rows, const Rows& all, float* qkv, float direction) {
-  kernels.rope(rows, config.heads + config.key_value_heads, config.head_width,
-               qkv + size_t(first) * qkv_width(), qkv_width(), all.positions.data() + first,
-               rotary_.data(), direction);
+// Rows [first, first + rows) of the pass; qkv begins at the first of them.
+void Decoder::rotate(int first, int rows, const Rows& all, Target qkv, float direction) {
+  kernels.rope(rows, config.heads + config.key_value_heads, config.head_width, qkv.data, qkv.row,
+               all.positions.data() + first, rotary_.data(), direction);
 }
 
 void Decoder::embed(const Rows& rows, float* x) {
@@ -166,26 +190,27 @@ void Decoder::embed(const Rows& rows, float* x) {
                 sizeof(float) * size_t(config.width));
 }
 
-void Decoder::store_key_values(const Rows& rows, const float* qkv, const KeyValues* cache) {
+void Decoder::store_key_values(const Rows& rows, Cells qkv, const KeyValues* cache) {
   const int D = config.head_width;
   const int K = config.key_value_heads;
-  const int ld = qkv_width();
+  const ptrdiff_t ld = row(qkv_width());
   pool.run(int(rows.segments.size()) * K, [&](int task, int) {
     const Segment& s = rows.segments[task / K];
     const KeyValues& to = cache[task / K];
     const int head = task % K;
-    const float* keys = qkv + size_t(s.row) * ld + size_t(config.heads + head) * D;
-    kernels.store_key_tiles(s.count, s.position, D, keys, ld, to.keys + head * to.head_floats);
-    float* values = to.values + head * to.head_floats + size_t(s.position) * D;
-    for (int r = 0; r < s.count; r++)
-      std::memcpy(values + size_t(r) * D, keys + size_t(K) * D + size_t(r) * ld, sizeof(float) * D);
+    const ptrdiff_t at = ptrdiff_t(head * to.head_cells);
+    const Cells keys = qkv + (s.row * ld + ptrdiff_t(config.heads + head) * D);
+    kernels.store_key_tiles(s.count, s.position, D, keys.data, ld, (to.keys + at).data);
+    kernels.store_values(s.count, s.position, D, (keys + ptrdiff_t(K) * D).data, ld,
+                         (to.values + at).data);
   });
 }
 
 void Decoder::attend(const Rows& rows, const LayerActivations& a, const KeyValues* cache) {
   const int D = config.head_width;
   const int group = config.heads / config.key_value_heads;
-  const int width = attention_width();
+  const ptrdiff_t ld = row(qkv_width());
+  const ptrdiff_t width = row(attention_width());
   pool.run(int(rows.tasks.size()), [&](int index, int worker) {
     const AttentionTask& task = rows.tasks[index];
     const Segment& s = rows.segments[task.segment];
@@ -193,20 +218,20 @@ void Decoder::attend(const Rows& rows, const LayerActivations& a, const KeyValue
     // One row: its query heads of one key/value head are the rows. They see the same keys.
     const bool single = s.count == 1;
     const int head = single ? task.head * group : task.head;
-    const size_t kv_head = size_t(head / group);
-    const size_t row = size_t(s.row) + task.first;
+    const ptrdiff_t key_head = ptrdiff_t(size_t(head / group) * kv.head_cells);
+    const ptrdiff_t at = s.row + task.first;
     Attention g;
     g.rows = single ? group : task.rows;
     g.first_length = s.position + task.first + 1;
     g.length_step = single ? 0 : 1;
     g.head_width = D;
-    g.queries = a.qkv + row * qkv_width() + size_t(head) * D;
-    g.query_row = single ? D : qkv_width();
-    g.keys = kv.keys + kv_head * kv.head_floats;
-    g.values = kv.values + kv_head * kv.head_floats;
-    g.out = a.attention + row * width + size_t(head) * D;
+    g.queries = (a.qkv + (at * ld + ptrdiff_t(head) * D)).data;
+    g.query_row = single ? D : ld;
+    g.keys = (kv.keys + key_head).data;
+    g.values = (kv.values + key_head).data;
+    g.out = (a.attention + (at * width + ptrdiff_t(head) * D)).data;
     g.out_row = single ? D : width;
-    g.log_sums = a.log_sums == nullptr ? nullptr : a.log_sums + size_t(head) * rows.count + row;
+    g.log_sums = a.log_sums == nullptr ? nullptr : a.log_sums + size_t(head) * rows.count + at;
     g.log_sums_row = single ? rows.count : 1;
     g.scratch = attention_scratch_[worker].data();
     kernels.attention(g);
@@ -220,52 +245,55 @@ void Decoder::layer_forward(int layer, const Rows& rows, const LayerActivations&
   const int C = config.width;
   const int F = config.feed_forward_width;
   const int Q = attention_width();
-  const Source bias{config.attention_bias ? weight(at.qkv_bias) : nullptr, 0};
+  const Target bias{config.attention_bias ? weight(at.qkv_bias) : nullptr, 0};
   over_rows(rows.count, [&](auto& runner, int first, int n) {
-    float* hidden = tile_hidden_[runner.worker()].data();
-    norm(runner, n, a.x + size_t(first) * C, at.input_norm, hidden,
+    const Source hidden{tile_hidden_[runner.worker()].data(), row(C)};
+    norm(runner, n, a.x + size_t(first) * C, at.input_norm, hidden.data,
          a.rstd_in == nullptr ? nullptr : a.rstd_in + first);
-    const Target qkv = Target{a.qkv, qkv_width()}.from(first);
-    linear(runner, n, qkv_width(), C, {hidden, C}, packed.qkv.data(), bias,
-           qkv);
+    const Source kept = Source{a.qkv, row(qkv_width())}.from(first);
+    const Target qkv = staged(kept, tile_wide_[runner.worker()]);
+    linear(runner, n, qkv_width(), C, hidden, packed.qkv.data(), bias, qkv);
     for (LoraTarget target : {kQuery, kKey, kValue})
-      adapt(runner, layer, target, first, n, {hidden, C}, a,
-            {qkv.data + qkv_column(target), qkv.row});
-    norm_heads(layer, first, n, a);
-    rotate(first, n, rows, a.qkv, 1);
+      adapt(runner, layer, target, first, n, hidden, a, qkv.column(qkv_column(target)));
+    norm_heads(layer, first, n, a, qkv);
+    rotate(first, n, rows, qkv, 1);
+    keep(runner, n, qkv_width(), qkv, kept);
   });
   store_key_values(rows, a.qkv, cache);
   attend(rows, a, cache);
   over_rows(rows.count, [&](auto& runner, int first, int n) {
-    float* hidden = tile_hidden_[runner.worker()].data();
-    float* product = tile_product_[runner.worker()].data();
+    const Source hidden{tile_hidden_[runner.worker()].data(), row(C)};
+    const Source product{tile_product_[runner.worker()].data(), row(F)};
+    const Source attention = Source{a.attention, row(Q)}.from(first);
     const Target x_mid = Target{a.x_mid, C}.from(first);
-    const Target gate_up = Target{a.gate_up, spread_row(2 * F)}.from(first);
-    linear(runner, n, C, Q, Source{a.attention, Q}.from(first), packed.output.data(),
-           Source{a.x, C}.from(first), x_mid);
-    adapt(runner, layer, kOutput, first, n, Source{a.attention, Q}.from(first), a, x_mid);
-    norm(runner, n, x_mid.data, at.post_norm, hidden,
+    linear(runner, n, C, Q, attention, packed.output.data(), Target{a.x, C}.from(first), x_mid);
+    adapt(runner, layer, kOutput, first, n, attention, a, x_mid);
+    norm(runner, n, x_mid.data, at.post_norm, hidden.data,
          a.rstd_post == nullptr ? nullptr : a.rstd_post + first);
-    linear(runner, n, 2 * F, C, {hidden, C}, packed.gate_up.data(), {nullptr, 0}, gate_up);
-    adapt(runner, layer, kGate, first, n, {hidden, C}, a, gate_up);
-    adapt(runner, layer, kUp, first, n, {hidden, C}, a, {gate_up.data + F, gate_up.row});
+    Source kept{a.gate_up, gate_up_row()};
+    if (kept.data.data != nullptr) kept = kept.from(first);
+    const Target gate_up = staged(kept, tile_wide_[runner.worker()]);
+    linear(runner, n, 2 * F, C, hidden, packed.gate_up.data(), {nullptr, 0}, gate_up);
+    adapt(runner, layer, kGate, first, n, hidden, a, gate_up);
+    adapt(runner, layer, kUp, first, n, hidden, a, gate_up.column(F));
     runner.run_ranges(n, 8, [&](int begin, int end, int) {
       kernels.swiglu(end - begin, F, gate_up.from(begin).data, gate_up.row,
-                     product + size_t(begin) * F);
+                     product.from(begin).data.data);
     });
-    linear(runner, n, C, F, {product, F}, packed.down.data(), {x_mid.data, C},
-           Target{x_out, C}.from(first));
-    adapt(runner, layer, kDown, first, n, {product, F}, a, Target{x_out, C}.from(first));
+    keep(runner, n, 2 * F, gate_up, kept);
+    const Target out = Target{x_out, C}.from(first);
+    linear(runner, n, C, F, product, packed.down.data(), x_mid, out);
+    adapt(runner, layer, kDown, first, n, product, a, out);
   });
 }
 
-void Decoder::final_norm(int rows, const float* x, float* out, float* rstd) {
+void Decoder::final_norm(int rows, const float* x, Cells out, float* rstd) {
   norm(pool, rows, x, layout.final_norm, out, rstd);
 }
 
-void Decoder::logits(int rows, const float* h, float* out) {
-  linear(pool, rows, config.vocabulary_size, config.width, {h, config.width}, packed_head_.data(),
-         {nullptr, 0}, {out, logits_row()});
+void Decoder::logits(int rows, Cells h, float* out) {
+  linear(pool, rows, config.vocabulary_size, config.width, {h, row(config.width)},
+         packed_head_.data(), {nullptr, 0}, {out, logits_row()});
 }
 
 }  // namespace masksearch

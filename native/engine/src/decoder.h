@@ -2,6 +2,7 @@
 // backward passes over rows of tokens. Knows nothing about losses or sampling.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -14,11 +15,11 @@
 
 namespace masksearch {
 
-// Keys and values of one sequence in one layer; head k at keys + k * head_floats.
+// Keys and values of one sequence in one layer; head k at keys + k * head_cells.
 struct KeyValues {
-  float* keys;         // (K) key tiles, see Attention in kernels.h
-  float* values;       // (K, capacity, D)
-  size_t head_floats;  // capacity * D
+  Cells keys;         // (K) key tiles, see Attention in kernels.h
+  Cells values;       // (K, capacity, D)
+  size_t head_cells;  // capacity * stored_row(D)
 };
 
 // Consecutive rows of one sequence, at positions position.. ; earlier positions are in the cache.
@@ -48,52 +49,56 @@ struct Rows {
   void clear();
   void add(const int32_t* first_token, int token_count, int position);
   // Splits the segments into tasks, longest first.
-  void plan(const DecoderConfig& config);
+  void plan(const DecoderConfig& config, DataType type);
 };
 
-// Rows `row` floats apart.
+// Rows `row` elements apart. Products read stored rows and write float32.
 struct Source {
-  const float* data;
+  Cells data;
   ptrdiff_t row;
   Source from(int first) const { return {data + first * row, row}; }
+  Source column(int first) const { return {data + first, row}; }
 };
 struct Target {
   float* data;
   ptrdiff_t row;
   Target from(int first) const { return {data + first * row, row}; }
+  Target column(int first) const { return {data + first, row}; }
 };
 
 // Distance between wide rows: a power of two would put the rows of a tile into a few cache sets.
-inline ptrdiff_t spread_row(int width) { return width + 16; }
+constexpr ptrdiff_t spread_row(DataType type, int width) {
+  return stored_row(type, width) + ptrdiff_t(64 / bytes_of(type));
+}
 
 // What a layer's backward pass needs; pointers into buffers of N rows.
 struct LayerActivations {
   float* x;          // (N, C) input
   float* rstd_in;    // (N)
-  float* qkv;        // (N, (H + 2K) D) after bias and RoPE
-  float* attention;  // (N, H D)
+  Cells qkv;         // (N, (H + 2K) D) after bias and RoPE
+  Cells attention;   // (N, H D)
   float* log_sums;   // (H, N)
   float* x_mid;      // (N, C) after attention
   float* rstd_post;  // (N)
-  float* gate_up;    // (N, 2F), rows spread_row(2F) apart
+  Cells gate_up;     // (N, 2F), rows spread_row(2F) apart; in bfloat16 null when nothing is kept
   // With query_key_norm: heads before their norm, and its rstd. Null when nothing is kept.
   float* queries;    // (N, H, D)
   float* rstd_queries;  // (N, H)
   float* keys;       // (N, K, D)
   float* rstd_keys;  // (N, K)
-  float* low;        // (targets, low_rows, r) scaled low-rank activations of an adapter, or null
+  Cells low;         // (targets, low_rows, r) scaled low-rank activations of an adapter, or null
   size_t low_rows;   // N
 };
 
 // Packed copies of a layer's matrices: for y = x W^T, and for dx = dy W.
 struct PackedLayer {
-  Buffer qkv, output, gate_up, down;
-  Buffer qkv_back, output_back, gate_up_back, down_back;
+  StoredBuffer qkv, output, gate_up, down;
+  StoredBuffer qkv_back, output_back, gate_up_back, down_back;
 };
 
 // Packed copies of an adapted matrix: A for x A^T, B for h B^T, and both for the way back.
 struct PackedAdapter {
-  Buffer a, b, a_back, b_back;
+  StoredBuffer a, b, a_back, b_back;
 };
 
 // The random numbers of one accumulate's dropout: equal state, equal masks.
@@ -106,13 +111,15 @@ struct DropoutState {
 
 class Decoder {
  public:
-  Decoder(const DecoderConfig& config, int threads, const LoraConfig& lora);
+  Decoder(const DecoderConfig& config, int threads, const LoraConfig& lora, DataType type);
 
   const DecoderConfig config;
   const LoraConfig lora;
+  const DataType type;  // of packed matrices and kept activations; all else is float32
   const Layout layout;
   const AdapterLayout adapter_layout;
   const Kernels& kernels;
+  const Kernels& float_kernels;  // where both sides are float32 whatever the type
   ThreadPool pool;
   // Gradients and moments are those of the adapter where there is one.
   Buffer weights, adapter_weights, gradients, first_moments, second_moments;
@@ -139,6 +146,9 @@ class Decoder {
     return target == kQuery ? 0 : target == kKey ? key : (qkv_width() + key) / 2;
   }
   int attention_width() const { return config.heads * config.head_width; }
+  // Elements between rows of kept activations.
+  ptrdiff_t row(int width) const { return stored_row(type, width); }
+  ptrdiff_t gate_up_row() const { return spread_row(type, 2 * config.feed_forward_width); }
 
   // Brings packed copies and the rotary table up to date. `positions`: rows of the table needed.
   void prepare(int positions, bool backward);
@@ -156,14 +166,20 @@ class Decoder {
                       const KeyValues* cache, float* dx);
   void embed_backward(const Rows& rows, const float* dx);
 
-  void final_norm(int rows, const float* x, float* out, float* rstd);
+  void final_norm(int rows, const float* x, Cells out, float* rstd);
   // logits (rows, V) = h W^T, rows logits_row() apart
-  ptrdiff_t logits_row() const { return spread_row(config.vocabulary_size); }
-  void logits(int rows, const float* h, float* out);
+  ptrdiff_t logits_row() const { return spread_row(DataType::float32, config.vocabulary_size); }
+  void logits(int rows, Cells h, float* out);
+  // Rows [first, first + rows) of the logits' gradients become stored rows where they lie.
+  void store_logits(int first, int rows, float* d_logits);
+  Source stored_logits(float* d_logits) const {
+    return {{d_logits, type}, logits_row() * ptrdiff_t(sizeof(float) / bytes_of(type))};
+  }
   // dh = d_logits W; dW += d_logits^T h
-  void logits_backward(int rows, const float* d_logits, const float* h, float* dh);
-  // dx = gradient of the final norm's input; weight gradient +=
-  void final_norm_backward(int rows, const float* dh, const float* x, const float* rstd, float* dx);
+  void logits_backward(int rows, Source d_logits, Cells h, float* dh);
+  // Row to[t] of dx += gradient of the final norm's input x[t]; weight gradient +=
+  void final_norm_backward(int rows, const float* dh, const float* x, const float* rstd,
+                           const int32_t* to, float* dx);
 
  private:
   // The adapter's part of y (first row of the pass `first`, n rows): y += s B A dropout(x), x the
@@ -171,40 +187,48 @@ class Decoder {
   template <class Runner>
   void adapt(Runner& runner, int layer, LoraTarget target, int first, int n, Source x,
              const LayerActivations& a, Target y);
+  // low (n, r) = s x packed^T, in storage.
+  template <class Runner>
+  void low_product(Runner& runner, int n, int k, Source x, Cells packed, Source low);
   // Its way back: keeps the low-rank gradient of these rows, dx += its part of the input's gradient.
   template <class Runner>
   void adapt_backward(Runner& runner, int layer, LoraTarget target, int first, int n, Source dy,
                       Target dx);
   // Gradients of A and B += over all rows, from what the way back kept. x (N, inputs).
   void adapt_weight_backward(int layer, LoraTarget target, const Rows& rows, Source dy,
-                             const float* x, const LayerActivations& a);
+                             Source x, const LayerActivations& a);
   bool adapted(int layer, LoraTarget target) const {
     return frozen() && adapter_use == AdapterUse::on &&
            adapter_layout.layers[size_t(layer)][size_t(target)].used;
   }
+  int widest_input() const {
+    return std::max({config.width, attention_width(), config.feed_forward_width});
+  }
   void pack_adapter();
   void reserve_adapter_scratch(const Rows& rows, bool backward);
   // out (n, width) = x with elements dropped and the others scaled; rows of the pass from `first`.
-  void drop(int layer, LoraTarget target, int first, int n, int width, Source x, float* out);
+  void drop(int layer, LoraTarget target, int first, int n, int width, Source x, Source out);
+  template <class T>
+  void drop_rows(int layer, LoraTarget target, int first, int n, int width, Source x, Source out);
 
   float* weight(size_t offset) const { return weights.data() + offset; }
   float* gradient(size_t offset) const { return gradients.data() + offset; }
   void extend_rotary_table(int positions);
   void pack_forward();
   void pack_backward();
-  void store_key_values(const Rows& rows, const float* qkv, const KeyValues* cache);
+  void store_key_values(const Rows& rows, Cells qkv, const KeyValues* cache);
   void attend(const Rows& rows, const LayerActivations& a, const KeyValues* cache);
   void feed_forward_backward(int layer, const Rows& rows, const LayerActivations& a, float* dx);
   void attention_block_backward(int layer, const Rows& rows, const LayerActivations& a,
                                 const KeyValues* cache, float* dx);
   void attend_backward(const Rows& rows, const LayerActivations& a, const KeyValues* cache,
-                       const float* d_attention, float* d_qkv);
-  // The norms of query and key heads of rows [first, first + rows), in place in a.qkv; without
-  // query_key_norm they do nothing.
-  void norm_heads(int layer, int first, int rows, const LayerActivations& a);
+                       Cells d_attention, float* d_qkv);
+  // The norms of query and key heads of rows [first, first + rows) of the pass, in place in qkv,
+  // whose first row is the first of them; without query_key_norm they do nothing.
+  void norm_heads(int layer, int first, int rows, const LayerActivations& a, Target qkv);
   void norm_heads_backward(int layer, int first, int rows, const LayerActivations& a, float* d_qkv);
   void norm_heads_weight_backward(int layer, const Rows& rows, const LayerActivations& a);
-  void rotate(int first, int rows, const Rows& all, float* qkv, float direction);
+  void rotate(int first, int rows, const Rows& all, Target qkv, float direction);
   void norm_rows_backward(int first, int rows, const float* dh, const float* x,
                           size_t weight_offset, const float* rstd, float* dx);
   void norm_weight_backward(int rows, const float* dh, const float* x, size_t weight_offset,
@@ -217,58 +241,81 @@ class Decoder {
   void over_rows(int rows, const Body& body);
   // c (m, n) = init + a (m, k) packed^T; by rows or by columns, as the runner's threads allow.
   template <class Runner>
-  void linear(Runner& runner, int m, int n, int k, Source a, const float* packed, Source init,
-              Target c);
+  void linear(Runner& runner, int m, int n, int k, Source a, Cells packed, Target init, Target c);
   template <class Runner>
-  void norm(Runner& runner, int rows, const float* x, size_t weight_offset, float* out,
-            float* rstd);
+  void norm(Runner& runner, int rows, const float* x, size_t weight_offset, Cells out, float* rstd);
   // dw (n, k) += dy (m, n)^T x (m, k)
-  void linear_weight(int m, int n, int k, Source dy, const float* x, float* dw);
+  void linear_weight(int m, int n, int k, Source dy, Source x, float* dw);
+
+  // Floats between rows of what is made in float32 and kept in bfloat16.
+  size_t widest_made() const {
+    return size_t(std::max({qkv_width(), 2 * config.feed_forward_width, attention_width()}) + 16);
+  }
+  // What a product writes before it is kept: rows of `kept` itself where they are float32, else a
+  // tile beside them that `keep` rounds into them (unless they are null).
+  Target staged(Source kept, Buffer& tile) const;
+  template <class Runner>
+  void keep(Runner& runner, int rows, int width, Target made, Source kept);
+  // float32 rows (N, width) as stored rows, of which `store` has put [first, first + n) into `copy`.
+  Source stored(const float* rows, int width, const StoredBuffer& copy) const;
+  template <class Runner>
+  Source store(Runner& runner, int first, int n, const float* rows, int width,
+               const StoredBuffer& copy);
 
   std::vector<PackedLayer> packed_;
   std::vector<std::vector<PackedAdapter>> packed_adapter_;  // by layer and target
   int64_t adapter_packed_epoch_ = 0;
-  std::vector<Buffer> tile_low_, tile_dropped_, tile_d_dropped_;  // one per thread, of a tile of rows
-  std::vector<Buffer> d_low_;  // by target, (N, r) of a backward pass
-  Buffer dropped_;             // (N, inputs)
-  Buffer packed_head_, packed_head_back_;
+  // One per thread, of a tile of rows.
+  std::vector<Buffer> tile_low_, tile_d_dropped_, tile_d_kept_;
+  std::vector<StoredBuffer> tile_low_stored_, tile_dropped_;
+  std::vector<StoredBuffer> d_low_;  // by target, (N, r) of a backward pass
+  StoredBuffer dropped_;             // (N, inputs)
+  StoredBuffer packed_head_, packed_head_back_;
   int64_t forward_epoch_ = 0;
   int64_t backward_epoch_ = 0;
   Buffer rotary_;  // (positions, D): cosines, sines
   int rotary_rows_ = 0;
 
-  Buffer hidden_, d_hidden_, product_, d_attention_, d_qkv_;  // (N, ...) of a backward pass
+  // (N, ...) of a backward pass
+  Buffer d_hidden_, d_qkv_;
+  StoredBuffer hidden_, product_, d_attention_;
+  StoredBuffer d_x_stored_, d_qkv_stored_;  // bfloat16 copies
   Buffer d_queries_, d_keys_;  // (N, H, D), (N, K, D) gradients of the heads' norms
-  std::vector<Buffer> tile_hidden_, tile_product_;            // one per thread, of a tile of rows
+  // One per thread, of a tile of rows.
+  std::vector<StoredBuffer> tile_hidden_, tile_product_;
+  std::vector<Buffer> tile_wide_;       // what is made in float32 and kept in bfloat16
   std::vector<Buffer> attention_scratch_;  // one per thread
-  std::vector<Buffer> packing_;            // one per thread, for weight gradients
+  std::vector<StoredBuffer> packing_;      // one per thread, for weight gradients
 };
 
 template <class Body>
 void Decoder::over_rows(int rows, const Body& body) {
-  if (rows < kRegisterRows * 2 * pool.threads()) return body(pool, 0, rows);
+  const int grain = register_rows(type);
+  if (rows < grain * 2 * pool.threads()) return body(pool, 0, rows);
   // Even tiles, equally many for each thread.
-  const int each = (rows + kRowTile * pool.threads() - 1) / (kRowTile * pool.threads());
-  const int tiles = each * pool.threads();
-  const int grains = (rows + kRegisterRows - 1) / kRegisterRows;
+  const int together = row_tile(type) * pool.threads();
+  const int tiles = (rows + together - 1) / together * pool.threads();
+  const int grains = (rows + grain - 1) / grain;
   pool.run(tiles, [&](int tile, int worker) {
     OneThread runner(worker);
-    const int first = int(int64_t(grains) * tile / tiles) * kRegisterRows;
-    const int last = int(int64_t(grains) * (tile + 1) / tiles) * kRegisterRows;
+    const int first = int(int64_t(grains) * tile / tiles) * grain;
+    const int last = int(int64_t(grains) * (tile + 1) / tiles) * grain;
     body(runner, first, (last < rows ? last : rows) - first);
   });
 }
 
 template <class Runner>
-void Decoder::linear(Runner& runner, int m, int n, int k, Source a, const float* packed,
-                     Source init, Target c) {
-  const auto part = [&](int row, int rows, int column, int columns) {
-    const float* start = init.data == nullptr ? nullptr : init.from(row).data + column;
-    kernels.matmul({rows, columns, k, a.from(row).data, a.row, packed + size_t(column) * k, kPanel,
-                    ptrdiff_t(kPanel) * k, start, init.row, c.from(row).data + column, c.row});
+void Decoder::linear(Runner& runner, int m, int n, int k, Source a, Cells packed, Target init,
+                     Target c) {
+  const ptrdiff_t panel = packed_panel(type, k);
+  const auto part = [&](int first, int rows, int column, int columns) {
+    const float* start = init.data == nullptr ? nullptr : init.from(first).data + column;
+    kernels.matmul({rows, columns, k, a.from(first).data.data, a.row,
+                    (packed + column / kPanel * panel).data, packed_row(type), panel, start, init.row,
+                    c.from(first).data + column, c.row});
   };
   if (m >= n) {
-    runner.run_ranges(m, kRegisterRows,
+    runner.run_ranges(m, register_rows(type),
                       [&](int first, int last, int) { part(first, last - first, 0, n); });
   } else {
     runner.run_ranges(n, 2 * kPanel,
@@ -277,14 +324,32 @@ void Decoder::linear(Runner& runner, int m, int n, int k, Source a, const float*
 }
 
 template <class Runner>
-void Decoder::norm(Runner& runner, int rows, const float* x, size_t weight_offset, float* out,
+void Decoder::norm(Runner& runner, int rows, const float* x, size_t weight_offset, Cells out,
                    float* rstd) {
   const int C = config.width;
   runner.run_ranges(rows, 8, [&](int first, int last, int) {
     kernels.rms_norm(last - first, C, x + size_t(first) * C, weight(weight_offset),
-                     float(config.norm_epsilon), out + size_t(first) * C,
+                     float(config.norm_epsilon), (out + first * row(C)).data,
                      rstd == nullptr ? nullptr : rstd + first);
   });
+}
+
+template <class Runner>
+void Decoder::keep(Runner& runner, int rows, int width, Target made, Source kept) {
+  if (type == DataType::float32 || kept.data.data == nullptr) return;
+  runner.run_ranges(rows, 8, [&](int first, int last, int) {
+    for (int t = first; t < last; t++)
+      kernels.narrow(width, made.from(t).data, kept.from(t).data.data);
+  });
+}
+
+template <class Runner>
+Source Decoder::store(Runner& runner, int first, int n, const float* rows, int width,
+                      const StoredBuffer& copy) {
+  const Source all = stored(rows, width, copy);
+  keep(runner, n, width, {const_cast<float*>(rows) + size_t(first) * width, width},
+       all.from(first));
+  return all.from(first);
 }
 
 }  // namespace masksearch

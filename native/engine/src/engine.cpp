@@ -40,13 +40,14 @@ void Model::Impl::gather(const Batch& batch, int first, int last) {
   labels.clear();
   for (int s = first; s < last; s++)
     rows.add(batch.tokens + batch.offsets[s], batch.offsets[s + 1] - batch.offsets[s], 0);
-  rows.plan(decoder.config);
+  rows.plan(decoder.config, decoder.type);
   for (int t = batch.offsets[first]; t < batch.offsets[last]; t++)
     if (batch.loss_mask[t] != 0) labels.push_back(t);
 }
 
 void Model::Impl::reserve_activations(bool keep_all) {
   const DecoderConfig& c = decoder.config;
+  const DataType type = decoder.type;
   const size_t n = size_t(rows.count);
   const size_t count = keep_all ? size_t(c.layers) : 1;
   if (layers.size() < count) layers.resize(count);
@@ -54,13 +55,15 @@ void Model::Impl::reserve_activations(bool keep_all) {
     Layer& layer = layers[l];
     layer.x.reserve(n * c.width);
     layer.rstd_in.reserve(n);
-    layer.qkv.reserve(n * decoder.qkv_width());
-    layer.attention.reserve(n * decoder.attention_width());
+    layer.qkv.reserve(type, n * size_t(decoder.row(decoder.qkv_width())));
+    layer.attention.reserve(type, n * size_t(decoder.row(decoder.attention_width())));
     layer.log_sums.reserve(n * c.heads);
     layer.x_mid.reserve(n * c.width);
     layer.rstd_post.reserve(n);
-    layer.gate_up.reserve(n * spread_row(2 * c.feed_forward_width));
-    if (decoder.frozen() && keep_all) layer.low.reserve(kLoraTargets * n * decoder.lora.rank);
+    if (keep_all || type == DataType::float32)
+      layer.gate_up.reserve(type, n * size_t(decoder.gate_up_row()));
+    if (decoder.frozen() && keep_all)
+      layer.low.reserve(type, kLoraTargets * n * size_t(decoder.row(decoder.lora.rank)));
     if (!c.query_key_norm || !keep_all) continue;
     layer.queries.reserve(n * decoder.attention_width());
     layer.rstd_queries.reserve(n * c.heads);
@@ -70,15 +73,17 @@ void Model::Impl::reserve_activations(bool keep_all) {
   last_x.reserve(n * c.width);
   if (keep_all) dx.reserve(n * c.width);
 
-  size_t floats = 0;
-  for (const Segment& s : rows.segments)
-    floats += size_t(panels(s.count)) * kPanel * c.head_width * c.key_value_heads * 2;
-  float* at = key_values.reserve(floats);
+  const auto head_cells = [&](const Segment& s) {
+    return size_t(panels(s.count)) * kPanel * size_t(decoder.row(c.head_width));
+  };
+  size_t cells = 0;
+  for (const Segment& s : rows.segments) cells += head_cells(s) * c.key_value_heads * 2;
+  Cells at = key_values.reserve(type, cells);
   cache.clear();
   for (const Segment& s : rows.segments) {
-    const size_t head_floats = size_t(panels(s.count)) * kPanel * c.head_width;
-    cache.push_back({at, at + head_floats * c.key_value_heads, head_floats});
-    at += head_floats * c.key_value_heads * 2;
+    const ptrdiff_t all_heads = ptrdiff_t(head_cells(s) * c.key_value_heads);
+    cache.push_back({at, at + all_heads, head_cells(s)});
+    at = at + 2 * all_heads;
   }
 }
 
@@ -109,8 +114,8 @@ void Model::Impl::backward(float* d) {
   decoder.embed_backward(rows, d);
 }
 
-Model::Model(const DecoderConfig& config, int threads, const LoraConfig& lora)
-    : impl_(std::make_unique<Impl>(checked(config, threads, lora), threads, lora)) {}
+Model::Model(const DecoderConfig& config, int threads, const LoraConfig& lora, DataType type)
+    : impl_(std::make_unique<Impl>(checked(config, threads, lora), threads, lora, type)) {}
 
 Model::~Model() = default;
 
@@ -141,9 +146,12 @@ void Model::set_version(int64_t version) {
   impl_->decoder.touch_trained();
 }
 
+DataType Model::type() const { return impl_->decoder.type; }
+
 std::string Model::device() const {
   const int threads = impl_->decoder.pool.threads();
-  return std::string("cpu ") + impl_->decoder.kernels.name + " " + std::to_string(threads) +
+  const char* storage = type() == DataType::float32 ? " " : " bfloat16 ";
+  return std::string("cpu ") + impl_->decoder.kernels.name + storage + std::to_string(threads) +
          (threads == 1 ? " thread" : " threads");
 }
 

@@ -8,8 +8,8 @@
 namespace masksearch {
 
 struct Model::Impl {
-  Impl(const DecoderConfig& config, int threads, const LoraConfig& lora)
-      : decoder(config, threads, lora), head(&decoder) {}
+  Impl(const DecoderConfig& config, int threads, const LoraConfig& lora, DataType type)
+      : decoder(config, threads, lora, type), head(&decoder) {}
 
   // Sequences [first, last) of the batch as rows with empty caches, and their labelled tokens.
   void gather(const Batch& batch, int first, int last);
@@ -28,11 +28,12 @@ struct Model::Impl {
   Rows rows;
   std::vector<int32_t> labels;
   std::vector<KeyValues> cache;
-  Buffer key_values;
+  StoredBuffer key_values;
   struct Layer {
-    Buffer x, rstd_in, qkv, attention, log_sums, x_mid, rstd_post, gate_up;
+    Buffer x, rstd_in, log_sums, x_mid, rstd_post;
+    StoredBuffer qkv, attention, gate_up;
     Buffer queries, rstd_queries, keys, rstd_keys;  // with query_key_norm, when kept
-    Buffer low;                                     // with an adapter, when kept
+    StoredBuffer low;                               // with an adapter, when kept
   };
   std::vector<Layer> layers;  // one where nothing is kept
   Buffer last_x, dx;

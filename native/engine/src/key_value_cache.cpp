@@ -8,35 +8,39 @@
 
 namespace masksearch {
 
-size_t KeyValueCache::head_floats(const DecoderConfig& config) const {
-  return size_t(capacity_) * config.head_width;
+size_t KeyValueCache::head_cells(const DecoderConfig& config) const {
+  return size_t(capacity_) * size_t(stored_row(data_.data().type, config.head_width));
 }
 
-void KeyValueCache::reserve(const DecoderConfig& config, int length, int kept, int most) {
+void KeyValueCache::reserve(const DecoderConfig& config, DataType type, int length, int kept,
+                            int most) {
   if (length <= capacity_) return;
-  const size_t old_floats = head_floats(config);
+  const size_t head_row = size_t(stored_row(type, config.head_width));
+  const size_t old_cells = head_cells(config);
   // Half as much again, so that the copies add up to a constant per token.
   const int wanted = std::max(length, std::min(capacity_ + capacity_ / 2, most));
   capacity_ = (wanted + kCacheBlock - 1) / kCacheBlock * kCacheBlock;
-  const size_t new_floats = head_floats(config);
+  const size_t new_cells = size_t(capacity_) * head_row;
   const size_t heads = size_t(config.layers) * 2 * config.key_value_heads;
-  Buffer grown(heads * new_floats);
-  const size_t used = size_t(panels(kept)) * kPanel * config.head_width;
+  StoredBuffer grown;
+  const Cells to = grown.reserve(type, heads * new_cells);
+  const size_t used = size_t(panels(kept)) * kPanel * head_row;
   if (kept > 0)
     for (size_t head = 0; head < heads; head++)
-      std::memcpy(grown.data() + head * new_floats, data_.data() + head * old_floats,
-                  used * sizeof(float));
+      std::memcpy((to + ptrdiff_t(head * new_cells)).data,
+                  (data_.data() + ptrdiff_t(head * old_cells)).data, used * bytes_of(type));
   data_ = std::move(grown);
 }
 
 KeyValues KeyValueCache::layer(const DecoderConfig& config, int layer) const {
-  const size_t floats = head_floats(config);
-  float* keys = data_.data() + size_t(layer) * 2 * config.key_value_heads * floats;
-  return {keys, keys + size_t(config.key_value_heads) * floats, floats};
+  const size_t cells = head_cells(config);
+  const ptrdiff_t all_heads = ptrdiff_t(size_t(config.key_value_heads) * cells);
+  const Cells keys = data_.data() + layer * 2 * all_heads;
+  return {keys, keys + all_heads, cells};
 }
 
 void KeyValueCache::release() {
-  data_ = Buffer();
+  data_ = StoredBuffer();
   capacity_ = 0;
 }
 

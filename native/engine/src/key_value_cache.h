@@ -11,14 +11,14 @@ class KeyValueCache {
  public:
   // Room for `length` tokens, of which the first `kept` already hold keys and values; the sequence
   // will have `most` tokens at most.
-  void reserve(const DecoderConfig& config, int length, int kept, int most);
+  void reserve(const DecoderConfig& config, DataType type, int length, int kept, int most);
   KeyValues layer(const DecoderConfig& config, int layer) const;
   void release();
 
  private:
-  size_t head_floats(const DecoderConfig& config) const;
+  size_t head_cells(const DecoderConfig& config) const;
 
-  Buffer data_;  // (L, 2, K, capacity, D): key tiles, then values
+  StoredBuffer data_;  // (L, 2, K, capacity, D): key tiles, then values
   int capacity_ = 0;
 };
 

@@ -20,7 +20,7 @@ void for_chunks(const std::vector<int32_t>& labels, const Body& body) {
 void LossHead::reserve(int rows, bool backward) {
   const size_t n = size_t(rows);
   gathered_.reserve(n * decoder_.config.width);
-  hidden_.reserve(n * decoder_.config.width);
+  hidden_.reserve(decoder_.type, n * size_t(decoder_.row(decoder_.config.width)));
   rstd_.reserve(n);
   logits_.reserve(n * decoder_.logits_row());
   log_probs_.reserve(n);
@@ -35,9 +35,11 @@ void LossHead::reserve(int rows, bool backward) {
 void LossHead::forward(const Chunk& chunk, float* log_probs, float* entropies) {
   const size_t C = size_t(decoder_.config.width);
   const int V = decoder_.config.vocabulary_size;
-  for (int i = 0; i < chunk.count; i++)
-    std::memcpy(gathered_.data() + i * C,
-                chunk.x + size_t(chunk.labels[i] - 1 - chunk.first_token) * C, C * sizeof(float));
+  rows_.clear();
+  for (int i = 0; i < chunk.count; i++) {
+    rows_.push_back(chunk.labels[i] - 1 - chunk.first_token);
+    std::memcpy(gathered_.data() + i * C, chunk.x + size_t(rows_.back()) * C, C * sizeof(float));
+  }
   decoder_.final_norm(chunk.count, gathered_.data(), hidden_.data(), rstd_.data());
   decoder_.logits(chunk.count, hidden_.data(), logits_.data());
   decoder_.pool.run_ranges(chunk.count, 8, [&](int first, int last, int) {
@@ -54,21 +56,18 @@ void LossHead::forward(const Chunk& chunk, float* log_probs, float* entropies) {
 }
 
 void LossHead::backward(const Chunk& chunk, float* dx) {
-  const size_t C = size_t(decoder_.config.width);
   const int V = decoder_.config.vocabulary_size;
   decoder_.pool.run_ranges(chunk.count, 8, [&](int first, int last, int) {
     for (int i = first; i < last; i++)
       decoder_.kernels.row_gradient(V, logits_.data() + i * decoder_.logits_row(), statistics_[i],
                                     chunk.tokens[chunk.labels[i]], d_log_probs_.data()[i],
                                     d_entropies_.data()[i]);
+    decoder_.store_logits(first, last - first, logits_.data());
   });
-  decoder_.logits_backward(chunk.count, logits_.data(), hidden_.data(), d_hidden_.data());
-  float* d_gathered = hidden_.data();
+  decoder_.logits_backward(chunk.count, decoder_.stored_logits(logits_.data()), hidden_.data(),
+                           d_hidden_.data());
   decoder_.final_norm_backward(chunk.count, d_hidden_.data(), gathered_.data(), rstd_.data(),
-                               d_gathered);
-  for (int i = 0; i < chunk.count; i++)
-    std::memcpy(dx + size_t(chunk.labels[i] - 1 - chunk.first_token) * C, d_gathered + i * C,
-                C * sizeof(float));
+                               rows_.data(), dx);
 }
 
 void LossHead::score(const std::vector<int32_t>& labels, int first_token, const int32_t* tokens,

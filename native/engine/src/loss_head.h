@@ -36,7 +36,9 @@ class LossHead {
   void reserve(int rows, bool backward);
 
   Decoder& decoder_;
-  Buffer gathered_, hidden_, rstd_, logits_, d_hidden_;
+  Buffer gathered_, rstd_, logits_, d_hidden_;
+  StoredBuffer hidden_;
+  std::vector<int32_t> rows_;  // of x that predict the labels
   Buffer log_probs_, entropies_, d_log_probs_, d_entropies_;
   std::vector<RowStatistics> statistics_;
 };

@@ -66,7 +66,8 @@ struct Sampler::Impl {
 
   Rows rows;
   std::vector<KeyValues> cache;
-  Buffer x, qkv, attention, x_mid, gate_up, gathered, hidden, logits, weights;
+  Buffer x, x_mid, logits, weights;
+  StoredBuffer qkv, attention, gate_up, hidden;
   std::vector<SampledToken> sampled;
 };
 
@@ -119,22 +120,24 @@ void Sampler::Impl::admit() {
 const float* Sampler::Impl::read(const std::vector<Sequence*>& batch,
                                  const std::vector<int>& take) {
   const DecoderConfig& c = decoder.config;
+  const DataType type = decoder.type;
   rows.clear();
   for (size_t i = 0; i < batch.size(); i++) {
     Sequence& s = *batch[i];
     rows.add(s.tokens.data() + s.cached, take[i], s.cached);
-    s.cache.reserve(c, s.cached + take[i], s.cached, max_context);
+    s.cache.reserve(c, type, s.cached + take[i], s.cached, max_context);
   }
-  rows.plan(c);
+  rows.plan(c, type);
   decoder.prepare(rows.longest, false);
   decoder.reserve_scratch(rows, false);
   const size_t n = size_t(rows.count);
   LayerActivations a{};
   a.x = x.reserve(n * c.width);
-  a.qkv = qkv.reserve(n * decoder.qkv_width());
-  a.attention = attention.reserve(n * decoder.attention_width());
+  a.qkv = qkv.reserve(type, n * size_t(decoder.row(decoder.qkv_width())));
+  a.attention = attention.reserve(type, n * size_t(decoder.row(decoder.attention_width())));
   a.x_mid = x_mid.reserve(n * c.width);
-  a.gate_up = gate_up.reserve(n * spread_row(2 * c.feed_forward_width));
+  if (type == DataType::float32)
+    a.gate_up = gate_up.reserve(type, n * size_t(decoder.gate_up_row()));
   decoder.embed(rows, a.x);
   for (int l = 0; l < c.layers; l++) {
     cache.clear();
@@ -168,11 +171,11 @@ void Sampler::Impl::read_prompts() {
 
 void Sampler::Impl::decode() {
   const size_t V = size_t(decoder.config.vocabulary_size);
-  const size_t C = size_t(decoder.config.width);
   const std::vector<Sequence*> batch = running;
   const int n = int(batch.size());
   const float* out = read(batch, std::vector<int>(size_t(n), 1));
-  decoder.final_norm(n, out, hidden.reserve(n * C), nullptr);
+  hidden.reserve(decoder.type, n * size_t(decoder.row(decoder.config.width)));
+  decoder.final_norm(n, out, hidden.data(), nullptr);
   decoder.logits(n, hidden.data(), logits.reserve(n * decoder.logits_row()));
   weights.reserve(n * V);
   sampled.resize(size_t(n));

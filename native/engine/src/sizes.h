@@ -9,10 +9,13 @@ constexpr int kPassTokens = 2048;    // of sequences that go through the layers 
 constexpr int kChunkRows = 512;      // labels whose logits exist at a time
 constexpr int kPromptRows = 1024;    // prompt or tool tokens that a sampler reads in one pass
 constexpr int kCacheBlock = 256;     // tokens by which a key-value cache grows; a multiple of kPanel
-constexpr int kAttentionRows = 56;   // query rows per attention task, four register tiles
 constexpr int kGradientTokens = 256;  // tokens that are packed together for a weight gradient
-constexpr int kRowTile = 112;  // rows that go through a layer's matrices together; 8 register tiles
-constexpr int kRegisterRows = 14;
+
+// Rows of a register tile; rows that go through a layer's matrices together; query rows of an
+// attention task. In bfloat16 whole tiles of AMX.
+constexpr int register_rows(DataType type) { return type == DataType::float32 ? 14 : 32; }
+constexpr int row_tile(DataType type) { return type == DataType::float32 ? 112 : 128; }
+constexpr int attention_rows(DataType type) { return type == DataType::float32 ? 56 : 64; }
 
 static_assert(kCacheBlock % kPanel == 0, "key tiles do not straddle blocks");
 

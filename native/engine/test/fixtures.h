@@ -7,6 +7,7 @@
 
 #include "check.h"
 #include "engine.h"
+#include "kernels.h"
 #include "random.h"
 
 namespace test {
@@ -63,9 +64,10 @@ inline void fill_weights(masksearch::Model* model, uint32_t seed) {
 }
 
 // all_labels: every token but the first of each sequence; otherwise about half of them.
-inline Fixture make_fixture(const Shape& shape, uint32_t seed, int threads, bool all_labels) {
+inline Fixture make_fixture(const Shape& shape, uint32_t seed, int threads, bool all_labels,
+                            masksearch::DataType type = masksearch::DataType::float32) {
   Fixture f;
-  f.model = std::make_unique<masksearch::Model>(shape.config, threads);
+  f.model = std::make_unique<masksearch::Model>(shape.config, threads, masksearch::LoraConfig{}, type);
   fill_weights(f.model.get(), seed);
   Random random(seed + 1);
   f.offsets.push_back(0);
@@ -77,6 +79,28 @@ inline Fixture make_fixture(const Shape& shape, uint32_t seed, int threads, bool
     f.offsets.push_back(int(f.tokens.size()));
   }
   return f;
+}
+
+inline std::vector<masksearch::Level> levels_of(masksearch::DataType type) {
+  using masksearch::Level;
+  std::vector<Level> levels;
+  for (Level level :
+       {Level::generic, Level::avx2, Level::avx512, Level::avx512_bf16, Level::amx})
+    if (level <= masksearch::best_level(type)) levels.push_back(level);
+  return levels;
+}
+
+// Calls body(type, name) with models in float32, and in bfloat16 at every level of this machine.
+template <class Body>
+void each_storage(const Body& body) {
+  using masksearch::DataType;
+  body(DataType::float32, std::string("float32"));
+  for (masksearch::Level level : levels_of(DataType::bfloat16)) {
+    masksearch::set_default_level(level, DataType::bfloat16);
+    body(DataType::bfloat16,
+         std::string("bfloat16 ") + masksearch::default_kernels(DataType::bfloat16).name);
+  }
+  masksearch::set_default_level(masksearch::best_level(DataType::bfloat16), DataType::bfloat16);
 }
 
 const std::initializer_list<masksearch::LoraTarget> kAllTargets = {

@@ -45,18 +45,20 @@ void same(const std::string& what, const Outputs& a, const Outputs& b) {
 
 TEST("log-probabilities of packed sequences equal those one by one, bit for bit") {
   const Shape shape{"mixed lengths", kConfig, {300, 1, 2, 45, 14, 97, 500, 64}};
-  Fixture packed = make_fixture(shape, 21, 2, true);
-  const Outputs together = run(&packed);
-  for (size_t s = 0; s < shape.lengths.size(); s++) {
-    Fixture one = make_fixture({"", kConfig, {}}, 21, 1, true);
-    const int first = packed.offsets[s], last = packed.offsets[s + 1];
-    one.tokens.assign(packed.tokens.begin() + first, packed.tokens.begin() + last);
-    one.mask.assign(packed.mask.begin() + first, packed.mask.begin() + last);
-    one.offsets = {0, last - first};
-    const Outputs alone = run(&one);
-    CHECK_SAME_BITS("sequence " + std::to_string(s), alone.log_probs.data(),
-                    together.log_probs.data() + first, alone.log_probs.size());
-  }
+  each_storage([&](DataType type, const std::string& name) {
+    Fixture packed = make_fixture(shape, 21, 2, true, type);
+    const Outputs together = run(&packed);
+    for (size_t s = 0; s < shape.lengths.size(); s++) {
+      Fixture one = make_fixture({"", kConfig, {}}, 21, 1, true, type);
+      const int first = packed.offsets[s], last = packed.offsets[s + 1];
+      one.tokens.assign(packed.tokens.begin() + first, packed.tokens.begin() + last);
+      one.mask.assign(packed.mask.begin() + first, packed.mask.begin() + last);
+      one.offsets = {0, last - first};
+      const Outputs alone = run(&one);
+      CHECK_SAME_BITS(name + " sequence " + std::to_string(s), alone.log_probs.data(),
+                      together.log_probs.data() + first, alone.log_probs.size());
+    }
+  });
 }
 
 TEST("gradients of one batch equal those of its sequences accumulated in order, untied, bit for bit") {
@@ -79,53 +81,62 @@ TEST("gradients of one batch equal those of its sequences accumulated in order, 
 
 TEST("results and updated weights do not depend on the number of threads") {
   const Shape shape{"", kConfig, {200, 33, 1, 120}};
-  Fixture one = make_fixture(shape, 23, 1, false);
-  const Outputs expected = run(&one);
-  AdamW options{1e-2};
-  options.max_gradient_norm = 0.1;
-  options.weight_decay = 0.1;
-  const double norm = one.model->step(options);
-  for (int threads : {2, 3, 5}) {
-    Fixture many = make_fixture(shape, 23, threads, false);
-    same(std::to_string(threads) + " threads", run(&many), expected);
-    CHECK(many.model->step(options) == norm);
-    CHECK_SAME_BITS("weights", many.model->weights(), one.model->weights(),
-                    one.model->parameter_count());
-  }
+  each_storage([&](DataType type, const std::string& name) {
+    Fixture one = make_fixture(shape, 23, 1, false, type);
+    const Outputs expected = run(&one);
+    AdamW options{1e-2};
+    options.max_gradient_norm = 0.1;
+    options.weight_decay = 0.1;
+    const double norm = one.model->step(options);
+    for (int threads : {2, 3, 5}) {
+      Fixture many = make_fixture(shape, 23, threads, false, type);
+      same(name + " " + std::to_string(threads) + " threads", run(&many), expected);
+      CHECK(many.model->step(options) == norm);
+      CHECK_SAME_BITS("weights", many.model->weights(), one.model->weights(),
+                      one.model->parameter_count());
+    }
+  });
 }
 
-TEST("every instruction level gives the same bits") {
-  const Level best = best_level();
-  for (const Shape& shape : shape_grid()) {
-    Fixture f = make_fixture(shape, 24, 1, false);
-    const Outputs expected = run(&f);
-    f.model->step({1e-3});
-    for (Level level : {Level::generic, Level::avx2, Level::avx512}) {
-      if (level > best) continue;
-      set_default_level(level);
-      Fixture other = make_fixture(shape, 24, 1, false);
-      same(std::string(shape.why) + " " + kernels_of(level).name, run(&other), expected);
-      other.model->step({1e-3});
-      CHECK_SAME_BITS("weights", other.model->weights(), f.model->weights(),
-                      f.model->parameter_count());
+TEST("levels without instructions for bfloat16 give the same bits, in either storage") {
+  for (DataType type : {DataType::float32, DataType::bfloat16}) {
+    for (const Shape& shape : shape_grid()) {
+      set_default_level(Level::generic, type);
+      Fixture f = make_fixture(shape, 24, 1, false, type);
+      const Outputs expected = run(&f);
+      f.model->step({1e-3});
+      for (Level level : levels_of(type)) {
+        if (level > Level::avx512) continue;
+        set_default_level(level, type);
+        Fixture other = make_fixture(shape, 24, 1, false, type);
+        same(std::string(shape.why) + " " + kernels_of(level, type).name, run(&other), expected);
+        other.model->step({1e-3});
+        CHECK_SAME_BITS("weights", other.model->weights(), f.model->weights(),
+                        f.model->parameter_count());
+      }
     }
-    set_default_level(best);
+    set_default_level(best_level(type), type);
   }
 }
 
 TEST("accumulate and score agree, and a second run repeats the first") {
   std::vector<Shape> shapes = shape_grid();
   shapes.push_back({"", kConfig, {90, 3, 250}});
-  for (const Shape& shape : shapes) {
-    Fixture f = make_fixture(shape, 25, 2, false);
-    const Outputs first = run(&f);
-    std::vector<float> log_probs(f.tokens.size()), entropies(f.tokens.size());
-    f.model->score(f.batch(), log_probs.data(), entropies.data());
-    CHECK_SAME_BITS("log_probs", log_probs.data(), first.log_probs.data(), log_probs.size());
-    CHECK_SAME_BITS("entropies", entropies.data(), first.entropies.data(), entropies.size());
-    std::fill_n(f.model->gradients(), f.model->parameter_count(), 0.0f);
-    same("again", run(&f), first);
-  }
+  each_storage([&](DataType type, const std::string& name) {
+    for (const Shape& shape : shapes) {
+      Fixture f = make_fixture(shape, 25, 2, false, type);
+      const Outputs first = run(&f);
+      const std::string what = name + " " + shape.why;
+      std::vector<float> log_probs(f.tokens.size()), entropies(f.tokens.size());
+      f.model->score(f.batch(), log_probs.data(), entropies.data());
+      CHECK_SAME_BITS(what + " log_probs", log_probs.data(), first.log_probs.data(),
+                      log_probs.size());
+      CHECK_SAME_BITS(what + " entropies", entropies.data(), first.entropies.data(),
+                      entropies.size());
+      std::fill_n(f.model->gradients(), f.model->parameter_count(), 0.0f);
+      same(what + " again", run(&f), first);
+    }
+  });
 }
 
 // One conversation: prompt, then turns of sampled tokens with appended tool tokens between them.
@@ -183,8 +194,8 @@ std::vector<Conversation> play(Model* model, int count, int together, uint32_t s
   return all;
 }
 
-TEST("sampled log-probabilities equal score, and do not depend on the batch, bit for bit") {
-  Fixture f = make_fixture({"", kConfig, {}}, 26, 2, false);
+void sampler_equals_score(DataType type, const std::string& name) {
+  Fixture f = make_fixture({"", kConfig, {}}, 26, 2, false, type);
   const std::vector<Conversation> all = play(f.model.get(), 9, 9, 31, 1);
   f.offsets = {0};
   std::vector<float> sampled;
@@ -199,10 +210,10 @@ TEST("sampled log-probabilities equal score, and do not depend on the batch, bit
   }
   std::vector<float> log_probs(f.tokens.size()), entropies(f.tokens.size());
   f.model->score(f.batch(), log_probs.data(), entropies.data());
-  CHECK_SAME_BITS("score", log_probs.data(), sampled.data(), sampled.size());
+  CHECK_SAME_BITS(name + " score", log_probs.data(), sampled.data(), sampled.size());
   CHECK(std::count(f.mask.begin(), f.mask.end(), 1) > 100);
 
-  Fixture single = make_fixture({"", kConfig, {}}, 26, 1, false);
+  Fixture single = make_fixture({"", kConfig, {}}, 26, 1, false, type);
   for (int together : {1, 2, 4}) {
     const std::vector<Conversation> others = play(single.model.get(), 9, together, 31, 1);
     for (size_t i = 0; i < all.size(); i++) {
@@ -210,6 +221,10 @@ TEST("sampled log-probabilities equal score, and do not depend on the batch, bit
       CHECK(others[i].sampled == all[i].sampled);
     }
   }
+}
+
+TEST("sampled log-probabilities equal score, and do not depend on the batch, bit for bit") {
+  each_storage(sampler_equals_score);
 }
 
 }  // namespace

@@ -38,7 +38,7 @@ TEST("matrix products equal float64 sums for all tail sizes and write nothing el
           if (m == 170 && depth < 64) continue;
           const std::vector<float> a = random.normals(size_t(m) * depth, 1);
           std::vector<float> w = random.normals(size_t(n) * depth, 1);
-          std::vector<float> packed(packed_floats(n, depth) + 64);
+          std::vector<float> packed(packed_cells(DataType::float32, n, depth) + 64);
           k->pack_transposed(n, depth, w.data(), packed.data(), 0, panels(n));
           Guarded c(size_t(m) * n);
           k->matmul({m, n, depth, a.data(), depth, packed.data(), kPanel,

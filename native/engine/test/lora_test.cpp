@@ -8,9 +8,10 @@ using namespace test;
 namespace {
 
 // A fixture whose model has an adapter with random A and B.
-Fixture make_adapted(const Shape& shape, const LoraConfig& lora, int threads) {
+Fixture make_adapted(const Shape& shape, const LoraConfig& lora, int threads,
+                     DataType type = DataType::float32) {
   Fixture f = make_fixture(shape, 91, threads, true);
-  f.model = std::make_unique<Model>(shape.config, threads, lora);
+  f.model = std::make_unique<Model>(shape.config, threads, lora, type);
   fill_weights(f.model.get(), 91);
   Random random(92);
   float* weights = f.model->trained_weights();
@@ -64,8 +65,17 @@ Outputs run(Fixture* f) {
   return o;
 }
 
-void compare(const Shape& shape, const LoraConfig& lora) {
-  Fixture f = make_adapted(shape, lora, 2);
+// Largest error of a log-probability, and of a gradient relative to the matrix's largest.
+struct Bounds {
+  double log_prob, gradient;
+};
+constexpr Bounds kFloatBounds{2e-5, 4e-5};
+// Three times the root mean square that bfloat16_test.cpp allows for three layers.
+constexpr Bounds kBfloatBounds{0.25, 0.25};
+
+void compare(const Shape& shape, const LoraConfig& lora, DataType type) {
+  const Bounds bounds = type == DataType::float32 ? kFloatBounds : kBfloatBounds;
+  Fixture f = make_adapted(shape, lora, 2, type);
   Model& model = *f.model;
   const int r = lora.rank;
   const double scale = lora.alpha / r;
@@ -84,7 +94,7 @@ void compare(const Shape& shape, const LoraConfig& lora) {
   const Outputs actual = run(&f);
   const std::string what = shape.why;
   CHECK_NEAR(what + ": log-probabilities", actual.log_probs.data(), expected.log_probs.data(),
-             f.tokens.size(), 1, 2e-5);
+             f.tokens.size(), 1, bounds.log_prob);
   for (const Adapted& m : adapted_matrices(model)) {
     std::vector<double> d_a(m.a->count, 0.0), d_b(m.b->count, 0.0);
     double largest = 1e-3;
@@ -98,56 +108,61 @@ void compare(const Shape& shape, const LoraConfig& lora) {
     for (double d : d_a) largest = std::max(largest, std::fabs(d));
     for (double d : d_b) largest = std::max(largest, std::fabs(d));
     CHECK_NEAR(what + ": " + m.a->name, model.gradients() + m.a->offset, d_a.data(), d_a.size(),
-               largest, 4e-5);
+               largest, bounds.gradient);
     CHECK_NEAR(what + ": " + m.b->name, model.gradients() + m.b->offset, d_b.data(), d_b.size(),
-               largest, 4e-5);
+               largest, bounds.gradient);
   }
 }
 
 TEST("adapters equal the float64 reference of the merged model on the shape grid") {
-  for (const Shape& shape : shape_grid()) {
-    compare(shape, lora_config(4, kAllTargets));
-    compare(shape, lora_config(1, {kValue, kDown}));
-  }
+  for (DataType type : {DataType::float32, DataType::bfloat16})
+    for (const Shape& shape : shape_grid()) {
+      compare(shape, lora_config(4, kAllTargets), type);
+      compare(shape, lora_config(1, {kValue, kDown}), type);
+    }
 }
 
 const DecoderConfig kConfig{50, 32, 2, 4, 2, 16, 48, 10000.0, 1e-6, 512, true, true};
 const Shape kShape{"", kConfig, {40, 7, 130}};
 
-TEST("an adapter that is off, or whose B is zero, is the frozen model bit for bit") {
-  Fixture frozen = make_fixture(kShape, 91, 2, true);
+void is_the_frozen_model(DataType type, const std::string& name) {
+  Fixture frozen = make_fixture(kShape, 91, 2, true, type);
   const Outputs expected = run(&frozen);
-  Fixture f = make_adapted(kShape, lora_config(33, kAllTargets), 2);
+  Fixture f = make_adapted(kShape, lora_config(33, kAllTargets), 2, type);
   std::vector<float> log_probs(f.tokens.size()), entropies(f.tokens.size());
   f.model->score(f.batch(), log_probs.data(), entropies.data(), AdapterUse::off);
-  CHECK_SAME_BITS("off", log_probs.data(), expected.log_probs.data(), log_probs.size());
+  CHECK_SAME_BITS(name + " off", log_probs.data(), expected.log_probs.data(), log_probs.size());
   f.model->score(f.batch(), log_probs.data(), entropies.data());
   const Outputs with = run(&f);
-  CHECK_SAME_BITS("on", log_probs.data(), with.log_probs.data(), log_probs.size());
+  CHECK_SAME_BITS(name + " on", log_probs.data(), with.log_probs.data(), log_probs.size());
   CHECK(with.log_probs != expected.log_probs);
   for (const Adapted& m : adapted_matrices(*f.model))
     std::fill_n(f.model->trained_weights() + m.b->offset, m.b->count, 0.0f);
   f.model->score(f.batch(), log_probs.data(), entropies.data());
-  CHECK_NEAR("zero B", log_probs.data(), expected.log_probs.data(), log_probs.size(), 1, 0);
+  CHECK_NEAR(name + " zero B", log_probs.data(), expected.log_probs.data(), log_probs.size(), 1, 0);
   CHECK_THROWS(std::invalid_argument, "adapter to switch off",
                frozen.model->score(f.batch(), log_probs.data(), entropies.data(), AdapterUse::off));
 }
 
-TEST("only the adapter changes, whatever the number of threads; sampled log-probabilities equal score") {
-  Fixture one = make_adapted(kShape, lora_config(5, kAllTargets, 0.25), 1);
-  Fixture many = make_adapted(kShape, lora_config(5, kAllTargets, 0.25), 3);
+TEST("an adapter that is off, or whose B is zero, is the frozen model bit for bit") {
+  each_storage(is_the_frozen_model);
+}
+
+void only_the_adapter_changes(DataType type, const std::string& name) {
+  Fixture one = make_adapted(kShape, lora_config(5, kAllTargets, 0.25), 1, type);
+  Fixture many = make_adapted(kShape, lora_config(5, kAllTargets, 0.25), 3, type);
   const size_t count = one.model->parameter_count();
   const std::vector<float> before(one.model->weights(), one.model->weights() + count);
   for (int step = 0; step < 3; step++) {
     const Outputs a = run(&one), b = run(&many);
-    CHECK_SAME_BITS("log_probs", a.log_probs.data(), b.log_probs.data(), a.log_probs.size());
-    CHECK_SAME_BITS("gradients", one.model->gradients(), many.model->gradients(),
+    CHECK_SAME_BITS(name + " log_probs", a.log_probs.data(), b.log_probs.data(), a.log_probs.size());
+    CHECK_SAME_BITS(name + " gradients", one.model->gradients(), many.model->gradients(),
                     one.model->trained_count());
     CHECK(one.model->step({1e-2}) == many.model->step({1e-2}));
-    CHECK_SAME_BITS("adapter", one.model->trained_weights(), many.model->trained_weights(),
+    CHECK_SAME_BITS(name + " adapter", one.model->trained_weights(), many.model->trained_weights(),
                     one.model->trained_count());
   }
-  CHECK_SAME_BITS("frozen", one.model->weights(), before.data(), count);
+  CHECK_SAME_BITS(name + " frozen", one.model->weights(), before.data(), count);
 
   Sampler sampler(*one.model, 2, 64);
   const int handle = sampler.open(one.tokens.data(), 7, 1, 2);
@@ -163,7 +178,11 @@ TEST("only the adapter changes, whatever the number of threads; sampled log-prob
   std::vector<float> log_probs(tokens.size()), entropies(tokens.size());
   one.model->score({tokens.data(), offsets, mask.data(), int(tokens.size()), 1}, log_probs.data(),
                    entropies.data());
-  CHECK_SAME_BITS("sampled", finished.at(0).log_probs.data(), log_probs.data() + 7, 20);
+  CHECK_SAME_BITS(name + " sampled", finished.at(0).log_probs.data(), log_probs.data() + 7, 20);
+}
+
+TEST("only the adapter changes, whatever the number of threads; sampled log-probabilities equal score") {
+  each_storage(only_the_adapter_changes);
 }
 
 // The directional derivative along the gradient, with the same masks in every call: dropout is a

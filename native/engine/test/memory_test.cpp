@@ -13,11 +13,11 @@ namespace {
 size_t most_held_by(const Shape& shape, const MemoryUse& use) {
   forget_most_held();
   const size_t before = held_memory().now;
-  Fixture f = make_fixture(shape, 81, use.threads, true);
+  Fixture f = make_fixture(shape, 81, use.threads, true, use.type);
   if (use.lora.rank > 0) {
     f.model.reset();  // the one without an adapter
     forget_most_held();
-    f.model = std::make_unique<Model>(shape.config, use.threads, use.lora);
+    f.model = std::make_unique<Model>(shape.config, use.threads, use.lora, use.type);
     fill_weights(f.model.get(), 81);
   }
   std::vector<float> log_probs(f.tokens.size()), entropies(f.tokens.size());
@@ -64,13 +64,17 @@ TEST("the most that buffers hold is what the plan says, to a percent") {
       {{"both", untied, {256, 256}}, {1, 512, 256, 8, 600}},
       {{"an adapter", config, {512, 512, 512, 512}}, {2, 2048, 512, 0, 0, lora}},
   };
-  for (const Case& c : cases) {
-    const double planned = double(plan_memory(c.shape.config, c.use).total());
-    const double ratio = double(most_held_by(c.shape, c.use)) / planned;
-    if (!(ratio <= 1.01 && ratio >= 0.99))
-      fail(__FILE__, __LINE__,
-           std::string(c.shape.why) + ": held / planned is " + std::to_string(ratio));
-  }
+  for (DataType type : {DataType::float32, DataType::bfloat16})
+    for (const Case& c : cases) {
+      MemoryUse use = c.use;
+      use.type = type;
+      const double planned = double(plan_memory(c.shape.config, use).total());
+      const double ratio = double(most_held_by(c.shape, use)) / planned;
+      if (!(ratio <= 1.01 && ratio >= 0.99))
+        fail(__FILE__, __LINE__,
+             std::string(c.shape.why) + (type == DataType::float32 ? "" : ", bfloat16") +
+                 ": held / planned is " + std::to_string(ratio));
+    }
 }
 
 TEST("what a model held is free again when it is gone") {

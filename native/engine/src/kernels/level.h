@@ -1,5 +1,5 @@
 // Compiles all kernels once, for the instruction level of this translation unit, into the
-// namespace MASKSEARCH_LEVEL, and exports its table.
+// namespace MASKSEARCH_LEVEL; `table_of` makes the table of a storage type.
 #if defined(__x86_64__) || defined(_M_X64)
 #include <immintrin.h>
 #endif
@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "kernels.h"
+#include "levels.h"
 
 namespace masksearch::MASKSEARCH_LEVEL {
 namespace {
@@ -18,36 +19,46 @@ namespace {
 
 #include "matmul.h"
 
-#include "attention.h"
+#include "packing.h"
+
 #include "optimizer.h"
+#if defined(__AMX_BF16__)
+#include "amx.h"
+#endif
+
+#include "attention.h"
 #include "rows.h"
 
+template <class T>
+constexpr Kernels table_of(const char* name) {
+  return {name,
+          [](const MatMul& g) { matmul(typed<T>(g)); },
+          [](const MatMul& g) { matmul_transposed(typed<T>(g)); },
+          pack_transposed<T>,
+          pack<T>,
+          pack_rows<T>,
+          narrow<T>,
+          rms_norm<T>,
+          rms_norm_backward,
+          rms_norm_again<T>,
+          rms_norm_weight,
+          column_sums,
+          rope,
+          swiglu<T>,
+          swiglu_backward<T>,
+          store_key_tiles<T>,
+          store_values<T>,
+          attention<T>,
+          attention_backward<T>,
+          row_statistics,
+          row_gradient,
+          row_exponentials,
+          scale,
+          add,
+          sum_of_squares,
+          adamw,
+          peak<T>};
+}
+
 }  // namespace
-
-extern const Kernels table;
-const Kernels table = {MASKSEARCH_LEVEL_NAME,
-                       matmul,
-                       matmul_transposed,
-                       pack_transposed,
-                       pack,
-                       rms_norm,
-                       rms_norm_backward,
-                       rms_norm_again,
-                       rms_norm_weight,
-                       column_sums,
-                       rope,
-                       swiglu,
-                       swiglu_backward,
-                       store_key_tiles,
-                       attention,
-                       attention_backward,
-                       row_statistics,
-                       row_gradient,
-                       row_exponentials,
-                       scale,
-                       add,
-                       sum_of_squares,
-                       adamw,
-                       peak};
-
 }  // namespace masksearch::MASKSEARCH_LEVEL

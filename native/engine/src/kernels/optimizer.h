@@ -32,6 +32,10 @@ void adamw(size_t n, const AdamWStep& s, float* w, float* g, float* m, float* v)
   }
 }
 
+inline F16 as_units(F16 a, float) { return a; }
+inline P16 as_units(F16 a, bfloat16) { return paired(rounded(a), rounded(a)); }
+
+template <class T>
 double peak(int64_t rounds) {
 #if defined(__AVX512F__)
   constexpr int chains = 16;
@@ -42,11 +46,11 @@ double peak(int64_t rounds) {
 #endif
   F16 sums[chains];
   for (int i = 0; i < chains; i++) sums[i] = all(float(i));
-  const F16 a = all(0.999f), b = all(0.001f);
+  const UnitLanes<T> a = as_units(all(0.999f), T()), b = as_units(all(0.001f), T());
   for (int64_t round = 0; round < rounds; round++)
-    for (int i = 0; i < chains; i++) sums[i] = fma(sums[i], a, b);
+    for (int i = 0; i < chains; i++) sums[i] = fma(a, b, sums[i]);
   F16 total = sums[0];
   for (int i = 1; i < chains; i++) total = total + sums[i];
-  const double operations = double(rounds) * chains * 16 * 2;
+  const double operations = double(rounds) * chains * 16 * 2 * kPerUnit<T>;
   return lane_sum(total) == 12345.0f ? 0 : operations;
 }

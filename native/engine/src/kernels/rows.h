@@ -9,9 +9,10 @@ inline float row_rstd(int width, const float* x, float epsilon) {
   return 1.0f / __builtin_sqrtf(lane_sum(squares) / float(width) + epsilon);
 }
 
-void rms_norm_again(int rows, int width, const float* x, const float* w, const float* r,
-                    float* out) {
-  for (int t = 0; t < rows; t++, x += width, out += width) {
+template <class T>
+void rms_norm_again(int rows, int width, const float* x, const float* w, const float* r, void* to) {
+  T* out = static_cast<T*>(to);
+  for (int t = 0; t < rows; t++, x += width, out += stored_row_of<T>(width)) {
     const F16 rstd = all(r[t]);
     over_lanes(width, [&](int c, auto lanes) {
       store(out + c, load(x + c, lanes) * rstd * load(w + c, lanes), lanes);
@@ -19,11 +20,13 @@ void rms_norm_again(int rows, int width, const float* x, const float* w, const f
   }
 }
 
-void rms_norm(int rows, int width, const float* x, const float* w, float epsilon, float* out,
+template <class T>
+void rms_norm(int rows, int width, const float* x, const float* w, float epsilon, void* out,
               float* r) {
   for (int t = 0; t < rows; t++) {
     const float rstd = row_rstd(width, x + size_t(t) * width, epsilon);
-    rms_norm_again(1, width, x + size_t(t) * width, w, &rstd, out + size_t(t) * width);
+    rms_norm_again<T>(1, width, x + size_t(t) * width, w, &rstd,
+                      static_cast<T*>(out) + t * stored_row_of<T>(width));
     if (r != nullptr) r[t] = rstd;
   }
 }
@@ -110,8 +113,10 @@ void rope(int rows, int heads, int head_width, float* x, ptrdiff_t ld, const int
 
 inline F16 sigmoid(F16 x) { return all(1) / (all(1) + exp(all(0) - x)); }
 
-void swiglu(int rows, int width, const float* gate_up, ptrdiff_t ld, float* out) {
-  for (int t = 0; t < rows; t++, gate_up += ld, out += width) {
+template <class T>
+void swiglu(int rows, int width, const float* gate_up, ptrdiff_t ld, void* to) {
+  T* out = static_cast<T*>(to);
+  for (int t = 0; t < rows; t++, gate_up += ld, out += stored_row_of<T>(width)) {
     over_lanes(width, [&](int f, auto lanes) {
       const F16 gate = load(gate_up + f, lanes);
       store(out + f, gate * sigmoid(gate) * load(gate_up + width + f, lanes), lanes);
@@ -119,9 +124,11 @@ void swiglu(int rows, int width, const float* gate_up, ptrdiff_t ld, float* out)
   }
 }
 
-void swiglu_backward(int rows, int width, const float* d_out, float* gate_up, ptrdiff_t ld,
-                     float* out) {
-  for (int t = 0; t < rows; t++, d_out += width, gate_up += ld, out += width) {
+template <class T>
+void swiglu_backward(int rows, int width, const float* d_out, void* both, ptrdiff_t ld, void* to) {
+  T* gate_up = static_cast<T*>(both);
+  T* out = static_cast<T*>(to);
+  for (int t = 0; t < rows; t++, d_out += width, gate_up += ld, out += stored_row_of<T>(width)) {
     over_lanes(width, [&](int f, auto lanes) {
       const F16 gate = load(gate_up + f, lanes);
       const F16 up = load(gate_up + width + f, lanes);
