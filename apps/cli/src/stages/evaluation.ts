@@ -18,6 +18,7 @@ import type { RunContext } from '../run/run-folder.ts';
 import { runStage, type StageOutcome, type StageWork } from '../run/run-stage.ts';
 import { openConversation } from './conversation.ts';
 import { episodeInputs, episodeSettings } from './episode-settings.ts';
+import { firstOfEachGroup } from './first-of-each-group.ts';
 import { modelInputs, openModel, type CheckpointName } from './model-source.ts';
 import { readTasks } from './read-tasks.ts';
 import { withSearch, type SearchSource } from './search-source.ts';
@@ -157,14 +158,4 @@ async function play(
     await sampler.close();
     progress.close();
   }
-}
-
-/** The first `count` tasks of every group, in their order. */
-function firstOfEachGroup(tasks: readonly Task[], count: number): Task[] {
-  const taken = new Map<string, number>();
-  return tasks.filter(({ group }) => {
-    const before = taken.get(group) ?? 0;
-    taken.set(group, before + 1);
-    return before < count;
-  });
 }

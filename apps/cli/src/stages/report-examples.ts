@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import {
   messageSchema,
   readAllJsonl,
-  readJsonl,
   taskSchema,
   trajectorySchema,
   type Trajectory,
@@ -12,6 +11,7 @@ import {
 import type { ReportTrajectory } from '@masksearch/evaluation';
 import { z } from 'zod';
 import { isFinished, stageFolder, type RunContext } from '../run/run-folder.ts';
+import { firstOfEachGroup } from './first-of-each-group.ts';
 import { readTasks } from './read-tasks.ts';
 
 const exampleSchema = z.strictObject({
@@ -43,20 +43,14 @@ async function teacherExamples(
   if (!isFinished(run, 'trajectories') || perGroup === 0) return [];
   const tasks = new Map((await readTasks(run, 'train')).map((task) => [task.id, task]));
   const folder = stageFolder(run, 'trajectories');
-  const kept = await firstOfEachGroup(join(folder, 'trajectories.jsonl'), 1);
-  const rejected = await firstOfEachGroup(join(folder, 'rejected.jsonl'), 1);
-  return [...kept, ...rejected].flatMap(({ taskId, messages, answer, verdict }) => {
+  const readFirst = async (file: string): Promise<Trajectory[]> =>
+    firstOfEachGroup(await readAllJsonl(join(folder, file), trajectorySchema), 1);
+  const shown = [
+    ...(await readFirst('trajectories.jsonl')),
+    ...(await readFirst('rejected.jsonl')),
+  ];
+  return shown.flatMap(({ taskId, messages, answer, verdict }) => {
     const task = tasks.get(taskId);
     return task === undefined ? [] : [{ stage: 'teacher', task, messages, answer, verdict }];
   });
-}
-
-async function firstOfEachGroup(path: string, count: number): Promise<Trajectory[]> {
-  const taken = new Map<string, Trajectory[]>();
-  for await (const trajectory of readJsonl(path, trajectorySchema)) {
-    const group = taken.get(trajectory.group) ?? [];
-    taken.set(trajectory.group, group);
-    if (group.length < count) group.push(trajectory);
-  }
-  return [...taken.values()].flat();
 }
