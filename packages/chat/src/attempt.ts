@@ -1,30 +1,35 @@
 // One attempt over HTTP: sends a request, reads the answer whole or in pieces, and never waits longer than allowed.
 import { parseRetryAfter, type Secret } from '@masksearch/core';
 import { request as httpRequest, type Dispatcher } from 'undici';
-import type { z } from 'zod';
 import { AttemptError } from './chat-errors.ts';
-import type { ChatResponse, Usage } from './chat-types.ts';
 import type { EndpointConfig } from './endpoint-config.ts';
 import { EventReader } from './server-sent-events.ts';
-import { Assembly, chunkSchema, completionSchema } from './wire.ts';
 
 /** What is quoted of an error page. */
 const QUOTED_CHARACTERS = 300;
 const ERROR_PAGE_BYTES = 65_536;
 
-export interface AttemptRequest {
+/** Reads one answer: whole, or as events. What it cannot read it refuses with an `AttemptError`. */
+export interface AnswerReader<T> {
+  readonly whole: (text: string) => T;
+  readonly event: (data: string) => void;
+  /** After the last event. */
+  readonly end: () => T;
+}
+
+export interface AttemptRequest<T> {
   readonly dispatcher: Dispatcher;
   readonly config: EndpointConfig;
   readonly key: Secret | null;
+  /** Below the base URL. */
+  readonly path: string;
   readonly body: string;
-  /** Usage where the endpoint reports none. */
-  readonly estimate: (text: string) => Usage;
+  readonly reader: AnswerReader<T>;
   readonly signal?: AbortSignal | undefined;
-  readonly onText?: ((piece: string) => void) | undefined;
 }
 
 /** @throws {AttemptError} no answer. Rethrows the reason of the caller's signal. */
-export async function attempt(request: AttemptRequest): Promise<ChatResponse> {
+export async function attempt<T>(request: AttemptRequest<T>): Promise<T> {
   const { signal } = request;
   const limits = new AttemptLimits(request.config.timeouts, signal);
   try {
@@ -37,9 +42,9 @@ export async function attempt(request: AttemptRequest): Promise<ChatResponse> {
   }
 }
 
-async function send(request: AttemptRequest, limits: AttemptLimits): Promise<ChatResponse> {
-  const { config, key, dispatcher, body } = request;
-  const response = await httpRequest(`${config.baseUrl.replace(/\/+$/, '')}/chat/completions`, {
+async function send<T>(request: AttemptRequest<T>, limits: AttemptLimits): Promise<T> {
+  const { config, key, dispatcher, path, body, reader } = request;
+  const response = await httpRequest(`${config.baseUrl.replace(/\/+$/, '')}${path}`, {
     dispatcher,
     method: 'POST',
     headers: {
@@ -51,43 +56,23 @@ async function send(request: AttemptRequest, limits: AttemptLimits): Promise<Cha
     signal: limits.signal,
   });
   if (response.statusCode !== 200) throw await refusal(response, key, limits);
+  const chunks = limitedChunks(response.body, limits, config.maxResponseBytes);
   const type = String(response.headers['content-type'] ?? '');
-  return type.includes('text/event-stream')
-    ? readEvents(request, response, limits)
-    : readWhole(request, response, limits);
+  if (type.includes('text/event-stream')) return readEvents(reader, chunks);
+  const whole: Uint8Array[] = [];
+  for await (const chunk of chunks) whole.push(chunk);
+  return reader.whole(Buffer.concat(whole).toString('utf8'));
 }
 
-async function readWhole(
-  { config, estimate, onText }: AttemptRequest,
-  { body }: Dispatcher.ResponseData,
-  limits: AttemptLimits,
-): Promise<ChatResponse> {
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of limitedChunks(body, limits, config.maxResponseBytes))
-    chunks.push(chunk);
-  const assembly = new Assembly();
-  assembly.addCompletion(parse(completionSchema, Buffer.concat(chunks).toString('utf8')));
-  const response = assembly.response(estimate);
-  onText?.(response.text);
-  return response;
-}
-
-async function readEvents(
-  { config, estimate, onText }: AttemptRequest,
-  { body }: Dispatcher.ResponseData,
-  limits: AttemptLimits,
-): Promise<ChatResponse> {
-  const reader = new EventReader();
-  const assembly = new Assembly();
-  for await (const chunk of limitedChunks(body, limits, config.maxResponseBytes)) {
-    for (const data of reader.push(chunk)) {
-      if (data === '[DONE]') continue;
-      const piece = assembly.addChunk(parse(chunkSchema, data));
-      if (piece !== '') onText?.(piece);
-    }
+async function readEvents<T>(
+  reader: AnswerReader<T>,
+  chunks: AsyncIterable<Uint8Array>,
+): Promise<T> {
+  const events = new EventReader();
+  for await (const chunk of chunks) {
+    for (const data of events.push(chunk)) if (data !== '[DONE]') reader.event(data);
   }
-  if (assembly.isFinished) return assembly.response(estimate);
-  throw new AttemptError('cut', 'the stream ended before the answer did.');
+  return reader.end();
 }
 
 async function* limitedChunks(
@@ -104,22 +89,6 @@ async function* limitedChunks(
     }
     yield chunk;
   }
-}
-
-function parse<T>(schema: z.ZodType<T>, text: string): T {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    throw new AttemptError('malformed', 'expected JSON, received something else.');
-  }
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  const issue = result.error.issues[0];
-  throw new AttemptError(
-    'malformed',
-    `expected a chat completion; ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'is invalid'}.`,
-  );
 }
 
 async function refusal(

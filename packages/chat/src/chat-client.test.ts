@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { BudgetError, CancelledError, ConfigError } from '@masksearch/core';
 import { afterEach, describe, expect, it } from 'vitest';
-import { ChatClient, type ChatClientOptions } from './chat-client.ts';
+import { ChatClient } from './chat-client.ts';
+import type { EndpointOptions } from './endpoint.ts';
 import { ChatError, failureKindOf } from './chat-errors.ts';
 import type { ChatRequest } from './chat-types.ts';
 import { CostMeter } from './cost-meter.ts';
@@ -32,8 +33,8 @@ async function serve(options: Partial<ServerOptions> = {}): Promise<[Misbehaving
 
 function open(
   baseUrl: string,
-  config: Partial<ChatClientOptions['config']> = {},
-  options: Partial<ChatClientOptions> = {},
+  config: Partial<EndpointOptions['config']> = {},
+  options: Partial<EndpointOptions> = {},
 ): ChatClient {
   const client = new ChatClient({
     name: 'test',

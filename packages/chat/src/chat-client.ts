@@ -1,162 +1,100 @@
-// The client of one endpoint: cache, cost cap, limits and retries around single attempts.
-import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  CancelledError,
-  RateLimiter,
-  retryDelayMs,
-  type Secret,
-  secretFromEnvironment,
-} from '@masksearch/core';
-import { Agent } from 'undici';
-import { attempt } from './attempt.ts';
-import { AttemptError, ChatError } from './chat-errors.ts';
-import type { ChatModel, ChatOptions, ChatRequest, ChatResponse, Usage } from './chat-types.ts';
-import { CostMeter } from './cost-meter.ts';
-import { resolveEndpointConfig, type EndpointConfig } from './endpoint-config.ts';
-import type { endpointConfigSchema } from './endpoint-config.ts';
-import { cacheKey, type ResponseCache } from './response-cache.ts';
-import { toWire } from './wire.ts';
-import type { z } from 'zod';
+// Chat completions of one endpoint.
+import { z } from 'zod';
+import type { AnswerReader } from './attempt.ts';
+import { AttemptError } from './chat-errors.ts';
+import type { ChatModel, ChatOptions, ChatRequest, ChatResponse } from './chat-types.ts';
+import type { CostMeter } from './cost-meter.ts';
+import { Endpoint, type EndpointOptions } from './endpoint.ts';
+import { parseAnswer } from './parse-answer.ts';
+import { Assembly, chunkSchema, completionSchema, toWire } from './wire.ts';
 
-/** Refusals in a row after which the whole endpoint rests: one alone may be meant for one call. */
-const REFUSALS_BEFORE_PAUSE = 3;
 /** Low for English, so that estimates err upwards; Chinese characters count one each. */
 const CHARACTERS_PER_TOKEN = 3;
 
-export interface ChatClientOptions {
-  /** Names the endpoint in errors and records. */
-  readonly name: string;
-  readonly config: z.input<typeof endpointConfigSchema>;
-  /** Shared by the clients of a run; default one of its own, without a cap. */
-  readonly meter?: CostMeter;
-  readonly cache?: ResponseCache;
-  /** Where API keys are; default `process.env`. */
-  readonly environment?: Readonly<Record<string, string | undefined>>;
-  /** In [0, 1); decides the jitter. Default `Math.random`. */
-  readonly random?: () => number;
-}
+const topSchema = z.strictObject({ token: z.string(), logProb: z.number() });
+/** As it lies in the cache. */
+const responseSchema: z.ZodType<ChatResponse> = z.strictObject({
+  text: z.string(),
+  toolCalls: z.array(z.strictObject({ id: z.string(), name: z.string(), arguments: z.string() })),
+  finish: z.enum(['stop', 'length', 'tool-calls', 'content-filter']),
+  usage: z.strictObject({ inputTokens: z.number(), outputTokens: z.number() }),
+  model: z.string(),
+  logProbs: z.array(topSchema.extend({ top: z.array(topSchema) })).exactOptional(),
+});
 
 export class ChatClient implements ChatModel {
   readonly name: string;
   readonly structured: boolean;
   readonly meter: CostMeter;
-  readonly #config: EndpointConfig;
-  readonly #key: Secret | null;
-  readonly #cache: ResponseCache | undefined;
-  readonly #random: () => number;
-  readonly #limiter: RateLimiter;
-  readonly #agent: Agent;
-  #refusals = 0;
+  readonly #endpoint: Endpoint;
 
   /** @throws {ConfigError} the configuration is impossible or the key's variable is not set. */
-  constructor(options: ChatClientOptions) {
-    const config = resolveEndpointConfig(options.config);
-    const { apiKeyVariable, concurrency, timeouts } = config;
-    this.name = `${options.name}:${config.model}`;
-    this.structured = config.structuredOutput === 'json-schema';
-    this.meter = options.meter ?? new CostMeter();
-    this.#config = config;
-    this.#key =
-      apiKeyVariable === null ? null : secretFromEnvironment(apiKeyVariable, options.environment);
-    this.#cache = options.cache;
-    this.#random = options.random ?? Math.random;
-    this.#limiter = new RateLimiter(config);
-    this.#agent = new Agent({
-      connections: concurrency,
-      connect: { timeout: timeouts.connectMs },
-      // The attempt has its own limits for these.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-    });
+  constructor(options: EndpointOptions) {
+    this.#endpoint = new Endpoint(options);
+    this.name = this.#endpoint.name;
+    this.meter = this.#endpoint.meter;
+    this.structured = this.#endpoint.config.structuredOutput === 'json-schema';
   }
 
-  /**
-   * Asks, and asks again after failures that may pass. An answer in the cache costs nothing.
-   * @throws {ChatError} no answer in the attempts allowed, or a request that the endpoint refuses.
-   * @throws {BudgetError} the cost cap leaves no room. @throws {CancelledError} `signal` fired.
-   */
+  /** @throws as `Endpoint.ask`. */
   async complete(request: ChatRequest, options: ChatOptions = {}): Promise<ChatResponse> {
-    const body = toWire(request, this.#config);
-    const key = cacheKey(this.#config.baseUrl, { ...body, stream: null, stream_options: null });
-    const known = this.#cache?.get(key);
-    if (known !== undefined) {
-      this.meter.countCached();
-      options.onText?.(known.text);
-      return known;
-    }
-    const response = await this.#ask(request, JSON.stringify(body), options);
-    this.#cache?.put(key, response);
-    return response;
+    const body = toWire(request, this.#endpoint.config);
+    let hasSpoken = false;
+    const onText = (piece: string): void => {
+      hasSpoken = true;
+      options.onText?.(piece);
+    };
+    const answer = await this.#endpoint.ask({
+      path: '/chat/completions',
+      body,
+      inputTokens: estimateTokens,
+      maxTokens: request.maxTokens,
+      reader: (inputTokens) => new ChatReader(inputTokens, onText),
+      cached: responseSchema,
+      signal: options.signal,
+    });
+    if (!hasSpoken) options.onText?.(answer.text); // it was in the cache
+    return answer;
   }
 
   /** Closes the connections; calls under way fail. */
-  async close(): Promise<void> {
-    await this.#agent.destroy();
+  close(): Promise<void> {
+    return this.#endpoint.close();
+  }
+}
+
+/** Puts an answer together, from one piece or many. */
+class ChatReader implements AnswerReader<ChatResponse> {
+  readonly #assembly = new Assembly();
+  readonly #inputTokens: number;
+  readonly #onText: (piece: string) => void;
+
+  /** @param inputTokens An estimate, for endpoints that report no usage. */
+  constructor(inputTokens: number, onText: (piece: string) => void) {
+    this.#inputTokens = inputTokens;
+    this.#onText = onText;
   }
 
-  async #ask(request: ChatRequest, body: string, options: ChatOptions): Promise<ChatResponse> {
-    const { retries } = this.#config;
-    for (let number = 1; ; number++) {
-      try {
-        return await this.#attempt(request, body, options);
-      } catch (error) {
-        if (options.signal?.aborted) {
-          throw new CancelledError(`chat(${this.name}): cancelled.`, options.signal.reason);
-        }
-        if (!(error instanceof AttemptError)) throw error;
-        this.meter.countFailedAttempt();
-        const { retryAfterMs = 0 } = error;
-        const mayRetry = error.isRetryable && retryAfterMs <= retries.maxRetryAfterMs;
-        if (!mayRetry || number >= retries.attempts) throw new ChatError(this.name, error, number);
-        this.#restIfRefused(error);
-        await this.#wait(retryDelayMs(number, this.#random(), retries, retryAfterMs), options);
-      }
-    }
+  whole(text: string): ChatResponse {
+    this.#assembly.addCompletion(parseAnswer(completionSchema, text));
+    const response = this.#response();
+    this.#onText(response.text);
+    return response;
   }
 
-  async #attempt(request: ChatRequest, body: string, options: ChatOptions): Promise<ChatResponse> {
-    const { price } = this.#config;
-    const inputTokens = estimateTokens(body);
-    const most: Usage = { inputTokens, outputTokens: request.maxTokens };
-    const reservation = this.meter.reserve(most, price);
-    let used = 0;
-    try {
-      const permit = await this.#limiter.acquire(inputTokens + request.maxTokens, options.signal);
-      try {
-        const response = await attempt({
-          dispatcher: this.#agent,
-          config: this.#config,
-          key: this.#key,
-          body,
-          estimate: (text) => ({ inputTokens, outputTokens: estimateTokens(text) }),
-          signal: options.signal,
-          onText: options.onText,
-        });
-        this.#refusals = 0;
-        used = response.usage.inputTokens + response.usage.outputTokens;
-        reservation.settle(response.usage);
-        return response;
-      } finally {
-        permit.release(used);
-      }
-    } finally {
-      // Nothing where the call was settled.
-      reservation.cancel();
-    }
+  event(data: string): void {
+    const piece = this.#assembly.addChunk(parseAnswer(chunkSchema, data));
+    if (piece !== '') this.#onText(piece);
   }
 
-  #restIfRefused(error: AttemptError): void {
-    if (error.kind !== 'rate-limit' && error.status !== 503) return;
-    this.#refusals++;
-    if (this.#refusals >= REFUSALS_BEFORE_PAUSE) this.#limiter.pause(error.retryAfterMs ?? 0);
+  end(): ChatResponse {
+    if (this.#assembly.isFinished) return this.#response();
+    throw new AttemptError('cut', 'the stream ended before the answer did.');
   }
 
-  async #wait(milliseconds: number, { signal }: ChatOptions): Promise<void> {
-    try {
-      await sleep(milliseconds, undefined, signal === undefined ? {} : { signal });
-    } catch (error) {
-      throw new CancelledError(`chat(${this.name}): cancelled.`, error);
-    }
+  #response(): ChatResponse {
+    const inputTokens = this.#inputTokens;
+    return this.#assembly.response((text) => ({ inputTokens, outputTokens: estimateTokens(text) }));
   }
 }
 

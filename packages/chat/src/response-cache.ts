@@ -3,21 +3,10 @@ import { createHash } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
-import { z } from 'zod';
-import type { ChatResponse } from './chat-types.ts';
+import type { ZodType } from 'zod';
 
 /** Milliseconds that a process waits for another's write. */
 const BUSY_MS = 30_000;
-
-const topSchema = z.strictObject({ token: z.string(), logProb: z.number() });
-const responseSchema = z.strictObject({
-  text: z.string(),
-  toolCalls: z.array(z.strictObject({ id: z.string(), name: z.string(), arguments: z.string() })),
-  finish: z.enum(['stop', 'length', 'tool-calls', 'content-filter']),
-  usage: z.strictObject({ inputTokens: z.number(), outputTokens: z.number() }),
-  model: z.string(),
-  logProbs: z.array(topSchema.extend({ top: z.array(topSchema) })).optional(),
-});
 
 /** The key of a request: endpoint and body decide it, the API key does not. */
 export function cacheKey(baseUrl: string, body: unknown): string {
@@ -43,19 +32,18 @@ export class ResponseCache {
     this.#insert = this.#database.prepare('INSERT OR IGNORE INTO responses VALUES (?, ?)');
   }
 
-  /** The answer, or undefined; an entry that cannot be read counts as none. */
-  get(key: string): ChatResponse | undefined {
+  /** The answer, or undefined; an entry that is not of that form counts as none. */
+  get<T>(key: string, schema: ZodType<T>): T | undefined {
     const text = this.#select.get(key)?.['response'];
     if (typeof text !== 'string') return undefined;
     try {
-      const { logProbs, ...rest } = responseSchema.parse(JSON.parse(text));
-      return logProbs === undefined ? rest : { ...rest, logProbs };
+      return schema.parse(JSON.parse(text));
     } catch {
       return undefined;
     }
   }
 
-  put(key: string, response: ChatResponse): void {
+  put(key: string, response: unknown): void {
     this.#insert.run(key, JSON.stringify(response));
   }
 

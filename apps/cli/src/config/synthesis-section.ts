@@ -19,6 +19,10 @@ export const synthesisSchema = section(
         planner: role('endpoint that plans, or oracle', 'oracle'),
         rewriter: role('endpoint that words queries, or oracle', 'oracle'),
         observer: role('endpoint that reads results and decides, or oracle', 'oracle'),
+        player: setting(z.string().min(1).nullable(), {
+          about:
+            'endpoint of a model that plays whole episodes over /v1/completions, in place of planner, rewriter and observer; it must have the tokenizer of the run',
+        }).default(null),
         judge: role('endpoint that judges, oracle, or rule for the rule check alone', 'rule'),
       },
       'who plays which role',

@@ -1,25 +1,13 @@
 // Stage trajectories of a round: the student of the round before plays the fresh tasks, the judge decides, all is merged.
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import {
-  decide,
-  promptHash,
-  promptsFor,
-  resolveEpisodeConfig,
-  resolveSynthesisConfig,
-  ROLES,
-  runEpisode,
-  toTrajectory,
-  type Episode,
-  type EpisodeEnvironment,
-} from '@masksearch/agent';
+import { playAndJudge, resolveEpisodeConfig, resolveSynthesisConfig } from '@masksearch/agent';
 import {
   parseRecord,
   readAllJsonl,
   taskSchema,
   trajectorySchema,
   writeJsonl,
-  type Task,
   type Trajectory,
 } from '@masksearch/core';
 import { PartFiles, planShards, runWorker, SqliteQueue, type Shard } from '@masksearch/queue';
@@ -31,7 +19,7 @@ import { openConversation } from '../stages/conversation.ts';
 import { modelInputs, openModel } from '../stages/model-source.ts';
 import { searchInputs, searchSettings, withSearch } from '../stages/search-source.ts';
 import { withoutClock } from '../stages/without-clock.ts';
-import { openRoleModels, type RoleModels } from '../synthesis/role-models.ts';
+import { openRoleModels } from '../synthesis/role-models.ts';
 import { pickSynthesis, synthesisSettings } from '../synthesis/synthesis-work.ts';
 import { mergeTrajectories } from './merge-trajectories.ts';
 import { FRESH_FILE } from './round-folder.ts';
@@ -118,10 +106,11 @@ async function playTasks(
     maxContextTokens: episode.maxContextTokens,
   });
   const judges = openRoleModels(run.folder, config);
+  const synthesis = resolveSynthesisConfig(pickSynthesis(config));
   let done = 0;
   try {
     await withSearch({ run, config, side: 'train' }, ({ search }) => {
-      const environment: EpisodeEnvironment = {
+      const episodes = {
         ...openConversation(run, config),
         sampler,
         search,
@@ -140,12 +129,15 @@ async function playTasks(
           const task = parseRecord(taskSchema, JSON.parse(line), `task ${index + 1}`);
           const samples: Trajectory[] = [];
           for (let sampleIndex = 0; sampleIndex < samplesPerTask; sampleIndex++) {
-            const played = await runEpisode({ ...environment, task, sampleIndex, signal });
-            signal.throwIfAborted();
-            const teacher = `student:round-${round - 1}`;
-            samples.push(
-              await judged({ task, played, sampleIndex, teacher, judges, config, signal }),
-            );
+            const { judge } = judges.forTask(task);
+            const made = await playAndJudge(task, sampleIndex, {
+              episodes,
+              player: `student:round-${round - 1}`,
+              judge,
+              synthesis,
+              signal,
+            });
+            samples.push(withoutClock(made));
           }
           return samples;
         },
@@ -158,48 +150,4 @@ async function playTasks(
     await model.dispose();
     await queue.close();
   }
-}
-
-async function judged(made: {
-  readonly task: Task;
-  readonly played: Episode;
-  readonly sampleIndex: number;
-  readonly teacher: string;
-  readonly judges: RoleModels;
-  readonly config: RunConfig;
-  readonly signal: AbortSignal;
-}): Promise<Trajectory> {
-  const { task, played, sampleIndex, teacher, judges, config, signal } = made;
-  const synthesis = resolveSynthesisConfig(pickSynthesis(config));
-  const prompts = promptsFor(task, synthesis.language);
-  const tokens = { input: 0, output: 0 };
-  const { judge } = judges.forTask(task);
-  const { verdict, verdicts } = await decide({
-    task,
-    episode: played,
-    judge,
-    synthesis,
-    call: {
-      prompts,
-      maxTokens: synthesis.maxReplyTokens,
-      temperature: 0,
-      seed: 0,
-      signal,
-      onUsage: (usage) => {
-        tokens.input += usage.inputTokens;
-        tokens.output += usage.outputTokens;
-      },
-    },
-  });
-  const roles = ROLES.map((role) => [role, role === 'judge' ? (judge?.name ?? 'rule') : teacher]);
-  const provenance = {
-    roles: Object.fromEntries(roles) as Record<string, string>,
-    prompts: judge === null ? {} : { judge: promptHash(prompts, 'judge') },
-    language: prompts.language,
-    sampleIndex,
-    reflections: 0,
-    verdicts,
-    tokens,
-  };
-  return withoutClock({ ...toTrajectory(played, { teacher, verdict }), provenance });
 }

@@ -1,14 +1,17 @@
 // The work of synthesis as shards in a queue: what the stage and every further worker do.
 import { join } from 'node:path';
 import {
+  EndpointSampler,
+  playAndJudge,
   resolveEpisodeConfig,
   resolveSynthesisConfig,
   synthesisConfigSchema,
   synthesize,
 } from '@masksearch/agent';
 import type { CostReport } from '@masksearch/chat';
-import { parseRecord, taskSchema, type Trajectory } from '@masksearch/core';
+import { parseRecord, taskSchema, type Task, type Trajectory } from '@masksearch/core';
 import { runWorker, SqliteQueue, type WorkQueue } from '@masksearch/queue';
+import type { SearchTool } from '@masksearch/search';
 import type { RunConfig } from '../config/run-config.ts';
 import { hashJson, stageFile, type RunContext } from '../run/run-folder.ts';
 import { openConversation } from '../stages/conversation.ts';
@@ -63,6 +66,35 @@ export async function workOnSynthesis(
     seed: run.seed,
     isContaminated: await contaminationTest(run, config),
   };
+  const { player } = models;
+  const make = (task: Task, sample: number, search: SearchTool, signal: AbortSignal) => {
+    const roles = models.forTask(task);
+    if (player === null) {
+      return synthesize(task, sample, { ...shared, search, models: roles, signal });
+    }
+    const { tokenizer, codec, episode, synthesis, isContaminated } = shared;
+    const sampler = new EndpointSampler({
+      model: player,
+      tokenizer,
+      maxContextTokens: episode.maxContextTokens,
+    });
+    return playAndJudge(task, sample, {
+      episodes: {
+        tokenizer,
+        codec,
+        sampler,
+        search,
+        config: { ...episode, temperature: synthesis.temperature },
+        keyParts: [run.seed, 'synthesis'],
+        policyVersion: 0,
+      },
+      player: player.name,
+      judge: roles.judge,
+      synthesis,
+      isContaminated,
+      signal,
+    });
+  };
   try {
     await withSearch({ run, config, side: 'train' }, ({ search }) =>
       runWorker({
@@ -74,10 +106,10 @@ export async function workOnSynthesis(
         onRecord: onTask,
         work: async ({ index, line }, signal) => {
           const task = parseRecord(taskSchema, JSON.parse(line), `task ${index + 1}`);
-          const environment = { ...shared, search, models: models.forTask(task), signal };
           const samples: Trajectory[] = [];
           for (let sample = 0; sample < samplesPerTask; sample++) {
-            samples.push(withoutClock(await synthesize(task, sample, environment)));
+            const made = await make(task, sample, search, signal);
+            samples.push(withoutClock(made));
           }
           return samples;
         },
@@ -91,7 +123,11 @@ export async function workOnSynthesis(
 
 /** What decides the trajectories; limits, prices and the sharing out of the work do not. */
 export function synthesisSettings(config: RunConfig): unknown {
-  const { endpoints, roles, samplesPerTask, evaluationFiles } = config.synthesis;
+  const { endpoints, samplesPerTask, evaluationFiles } = config.synthesis;
+  // A role that nobody has changes nothing.
+  const roles = Object.fromEntries(
+    Object.entries(config.synthesis.roles).filter(([, name]) => name !== null),
+  );
   const models = Object.fromEntries(
     Object.entries(endpoints).map(([name, { baseUrl, model, structuredOutput }]) => [
       name,

@@ -1,6 +1,8 @@
 export { decide, type Decision } from './decide.ts';
+export { EndpointSampler, type EndpointSamplerOptions } from './endpoint-sampler.ts';
 export { ModelPlayer, type ModelPlayerOptions, type TeacherModels } from './model-player.ts';
 export { oracleModel, oracleRoles, type RoleChat } from './oracle-roles.ts';
+export { playAndJudge, type PlayedSynthesis } from './play-and-judge.ts';
 export { CHINESE } from './prompts/chinese.ts';
 export { ENGLISH } from './prompts/english.ts';
 export { promptsFor } from './prompts/language.ts';

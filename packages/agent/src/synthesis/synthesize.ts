@@ -19,6 +19,7 @@ import { ModelPlayer, type TeacherModels } from './model-player.ts';
 import { promptsFor } from './prompts/language.ts';
 import { promptHash, ROLES } from './prompts/prompts.ts';
 import type { SynthesisConfig } from './synthesis-config.ts';
+import { unfitness, unplayed } from './unplayed.ts';
 
 export interface SynthesisEnvironment {
   readonly tokenizer: Tokenizer;
@@ -92,17 +93,6 @@ export async function synthesize(
   return { ...toTrajectory(played, made), provenance };
 }
 
-/** Why a task is not played at all, or null. */
-function unfitness(
-  task: Task,
-  { isContaminated, episode }: SynthesisEnvironment,
-  codec: EpisodeCodec,
-): string | null {
-  if (isContaminated?.(task)) return 'contaminated';
-  const half = episode.maxContextTokens / 2;
-  return codec.prompt(task).ids.length > half ? 'prompt fills half of the context' : null;
-}
-
 async function play(
   task: Task,
   sampleIndex: number,
@@ -135,25 +125,4 @@ async function play(
     }
     throw error;
   }
-}
-
-/** The episode of a task about which nothing was written. */
-function unplayed(task: Task, sampleIndex: number, codec: EpisodeCodec): Episode {
-  const { text } = codec.prompt(task);
-  return {
-    version: 1,
-    taskId: task.id,
-    group: task.group,
-    sampleIndex,
-    policyVersion: 0,
-    ids: [],
-    mask: [],
-    logProbs: [],
-    segments: [],
-    searches: [],
-    answer: null,
-    finishReason: 'cancelled',
-    messages: [{ author: 'user', text }],
-    policyTokens: 0,
-  };
 }
