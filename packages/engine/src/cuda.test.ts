@@ -62,11 +62,11 @@ const absent = existsSync(EMULATED_PLUGIN)
   : ' (skipped: native/engine/build/cuda has no emulated plug-in)';
 
 describe.skipIf(absent !== '')(`on the emulated device${absent}`, () => {
-  async function bothDevices() {
+  async function bothDevices(options: Partial<NativeModelOptions> = {}) {
     vi.stubEnv('MASKSEARCH_CUDA_PLUGIN', EMULATED_PLUGIN);
-    const weights = initializeWeights(config, 3);
-    const cuda = await createNativeModel({ ...onCuda, weights });
-    const cpu = await createNativeModel({ config, weights, threads: 1 });
+    const weights = initializeWeights(options.config ?? config, 3);
+    const cuda = await createNativeModel({ ...onCuda, weights, ...options });
+    const cpu = await createNativeModel({ config, weights, threads: 1, ...options });
     return { cuda, cpu };
   }
 
@@ -86,6 +86,38 @@ describe.skipIf(absent !== '')(`on the emulated device${absent}`, () => {
     expect(Math.abs(gradientNorm / cpuStep.gradientNorm - 1)).toBeLessThan(0.02);
     expect((await cuda.accumulate(batch, loss)).loss).toBeLessThan(before.loss);
     expect(await cuda.memory()).toContain('weights (bf16)');
+    await Promise.all([cuda.dispose(), cpu.dispose()]);
+  }, 60_000);
+
+  test('trains an adapter alone, on normalised heads, as the CPU does', async () => {
+    const { cuda, cpu } = await bothDevices({
+      config: { ...config, queryKeyNorm: true, attentionBias: false },
+      adapter: {
+        config: { rank: 3, alpha: 6, dropout: 0.25, targets: ['q_proj', 'v_proj', 'down_proj'] },
+        seed: 5,
+      },
+    });
+    const loss = { type: 'cross-entropy', scale: 1 / 8 } as const;
+    const frozen = await cuda.score(batch, { adapter: 'off' });
+    expect(await cuda.score(batch)).toEqual(frozen); // B starts as zeros
+    for (let step = 0; step < 2; step++) {
+      const trained = await cuda.accumulate(batch, loss);
+      const expected = await cpu.accumulate(batch, loss);
+      for (const [i, logProb] of expected.logProbs.entries())
+        expect(Math.abs((trained.logProbs[i] ?? 0) - logProb)).toBeLessThan(0.02);
+      const { gradientNorm } = await cuda.step({ learningRate: 1e-3 });
+      const cpuStep = await cpu.step({ learningRate: 1e-3 });
+      expect(Math.abs(gradientNorm / cpuStep.gradientNorm - 1)).toBeLessThan(0.03);
+    }
+    expect(await cuda.score(batch)).not.toEqual(frozen);
+    expect(await cuda.score(batch, { adapter: 'off' })).toEqual(frozen);
+    const state = await cuda.state();
+    expect(state.weights.map(({ name }) => name)).toEqual(
+      (await cpu.state()).weights.map(({ name }) => name),
+    );
+    await cuda.restore(state);
+    expect(await cuda.state()).toEqual(state);
+    expect(await cuda.memory()).toContain('frozen weights (bf16)');
     await Promise.all([cuda.dispose(), cpu.dispose()]);
   }, 60_000);
 

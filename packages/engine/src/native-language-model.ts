@@ -66,7 +66,7 @@ export interface NativeModelOptions {
   readonly seed?: number;
   /** Threads of the engine; results do not depend on it. Default: the cores available. */
   readonly threads?: number;
-  /** A low-rank adapter: the weights are frozen, and the adapter alone is trained. CPU only for now. */
+  /** A low-rank adapter: the weights are frozen, and the adapter alone is trained. */
   readonly adapter?: AdapterStart;
   /** Where it runs; nothing falls back to another device. Default: `cpu`. */
   readonly device?: 'cpu' | 'cuda';
@@ -128,15 +128,10 @@ export async function createNativeModel(options: NativeModelOptions): Promise<Na
 }
 
 function nativeCuda(options: NativeModelOptions): NativeCuda | undefined {
-  const { device = 'cpu', cuda = {}, adapter } = options;
+  const { device = 'cpu', cuda = {} } = options;
   if (device === 'cpu') {
     if (options.cuda === undefined) return undefined;
     throw new InputError("createNativeModel: expected cuda only with device 'cuda', received it.");
-  }
-  if (adapter !== undefined) {
-    throw new InputError(
-      "createNativeModel: expected no adapter on device 'cuda', received one; train adapters on device 'cpu'.",
-    );
   }
   for (const name of ['memoryBytes', 'passTokens'] as const) {
     const value = cuda[name];
