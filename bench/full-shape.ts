@@ -7,22 +7,20 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { philox4x32, streamKey } from '../packages/core/src/index.ts';
+import { streamKey } from '../packages/core/src/index.ts';
 import { createNativeModel } from '../packages/engine/src/index.ts';
 import { qwen25HalfBillion as config } from '../packages/model/src/conformance/shapes.ts';
 import {
-  elementCount,
   loraTargets,
   openModelFolder,
   parameterCount,
-  parameterSpecs,
-  PIECE_FLOATS,
   saveAdapterFolder,
   saveModelFolder,
   type LanguageModel,
   type PackedBatch,
 } from '../packages/model/src/index.ts';
 import { parseTokenizer } from '../packages/tokenizer/src/index.ts';
+import { randomWeights } from './random-weights.ts';
 import { printRow } from './search-rows.ts';
 
 /** Several shards of the 0.99 GB in BF16. */
@@ -48,12 +46,12 @@ else if (stage === 'full' || stage === 'lora') await train(stage);
 else throw new Error('expected make, sample, full or lora');
 
 async function make(): Promise<void> {
-  const specs = new Map(parameterSpecs(config).map(({ name, shape }) => [name, shape]));
+  const source = randomWeights(config);
   const model = {
     config,
     weights: () => Promise.reject(new Error('pieces only')),
     async *weightPieces(name: string) {
-      yield* randomPieces(name, specs.get(name) ?? []);
+      yield* source.pieces(name);
     },
   };
   await saveModelFolder(folder, model, {
@@ -130,26 +128,6 @@ function batchOf(length: number): PackedBatch {
   const tokens = tokenizer.encode(text.repeat(20)).slice(0, length);
   const lossMask = new Uint8Array(length).fill(1, 1);
   return { tokens, offsets: Int32Array.of(0, length), lossMask };
-}
-
-/** Uniform with deviation 1/√inputs, 0.05 for embeddings, 0.02 for biases; norms 1. */
-function* randomPieces(name: string, shape: readonly number[]): Generator<Float32Array> {
-  const isNorm = name.endsWith('norm.weight');
-  const isEmbedding = name.includes('embed_tokens');
-  const deviation = shape.length === 1 ? 0.02 : isEmbedding ? 0.05 : 1 / Math.sqrt(shape[1] ?? 1);
-  const key = streamKey('full-shape', name);
-  const total = elementCount(shape);
-  for (let first = 0; first < total; first += PIECE_FLOATS) {
-    const piece = new Float32Array(Math.min(PIECE_FLOATS, total - first));
-    for (let i = 0; i < piece.length; i += 4) {
-      const words = philox4x32([(first + i) / 4, 0, 0, 0], key);
-      for (let j = 0; j < 4 && i + j < piece.length; j++) {
-        const uniform = ((words[j] ?? 0) / 2 ** 32 - 0.5) * Math.sqrt(12);
-        piece[i + j] = isNorm ? 1 : deviation * uniform;
-      }
-    }
-    yield piece;
-  }
 }
 
 function report(what: string, more: Readonly<Record<string, unknown>> = {}): void {

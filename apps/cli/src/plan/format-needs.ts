@@ -2,7 +2,17 @@
 import type { MemoryNeed } from './memory-needs.ts';
 
 const GIB = 2 ** 30;
-const COLUMNS = ['weights', 'gradients', 'AdamW', 'activations', 'KV', 'other', 'total'] as const;
+// `packed`: the matrices once more in the kernels' order, and transposed where they are trained through.
+const COLUMNS = [
+  'weights',
+  'gradients',
+  'AdamW',
+  'packed',
+  'activations',
+  'KV',
+  'other',
+  'total',
+] as const;
 
 /** One line per need, in GiB, with the flags that make it fit where they differ from what was asked about. */
 export function formatNeeds(needs: readonly MemoryNeed[], memoryBytes: number): string {
@@ -15,18 +25,11 @@ export function formatNeeds(needs: readonly MemoryNeed[], memoryBytes: number): 
 }
 
 function bytesOf({ plan, totalBytes }: MemoryNeed): number[] {
+  const { weights, gradients, moments, packed, keyValues } = plan;
   const activations = plan.activations + plan.lossHead;
-  const named = plan.weights + plan.gradients + plan.moments + activations + plan.keyValues;
-  const other = totalBytes - named;
-  return [
-    plan.weights,
-    plan.gradients,
-    plan.moments,
-    activations,
-    plan.keyValues,
-    other,
-    totalBytes,
-  ];
+  const named = [weights, gradients, moments, packed, activations, keyValues];
+  const other = totalBytes - named.reduce((sum, bytes) => sum + bytes, 0);
+  return [...named, other, totalBytes];
 }
 
 function verdict({ fits, fitting }: MemoryNeed): string {
