@@ -107,6 +107,10 @@ export function optimizerTests(suite: Suite): void {
     expectSameTensors(await free.weights(), await clipped.weights());
   });
 
+  stateTests(suite);
+}
+
+function stateTests(suite: Suite): void {
   suite.test('a restored state goes on bit for bit', async (create) => {
     const weights = randomWeights(config, 38);
     const straight = await create({ config, weights });

@@ -41,11 +41,11 @@ async function loadCheckpoint(path: string): Promise<{ model: object; state: unk
   const { model: found, state, close } = await openCheckpoint(path, schema);
   try {
     const parts = STATE_PARTS.map((part) => {
-      const { shapes, pieces } = found[part] as WeightSource;
-      const read = [...shapes].map(([name, shape]) => ({
+      const source = found[part] as WeightSource;
+      const read = [...source.shapes].map(([name, shape]) => ({
         name,
         shape,
-        data: joinPieces(pieces(name), elementCount(shape)),
+        data: joinPieces(source.pieces(name), elementCount(shape)),
       }));
       return [part, read] as const;
     });
