@@ -152,10 +152,13 @@ class WatchedPlayer implements Player {
 }
 
 /** @throws {HttpError} 400: there is no question, or something that an agent does not do. */
-function taskOf({ messages, n, tools }: ChatRequest): Task {
+function taskOf({ messages, n, response_format: format, tools }: ChatRequest): Task {
   const question = messages.findLast(({ role }) => role === 'user')?.content?.trim() ?? '';
   if (question === '') throw new HttpError(400, 'messages: expected a question of the user');
   if ((n ?? 1) !== 1) throw new HttpError(400, 'n: the agent gives one answer');
+  if ((format?.type ?? 'text') !== 'text') {
+    throw new HttpError(400, 'response_format: the agent answers in text');
+  }
   if ((tools ?? []).length > 0) throw new HttpError(400, 'tools: the agent brings its own search');
   const shared = {
     version: 1 as const,

@@ -1,5 +1,6 @@
 // What a client may ask of /v1/chat/completions: checked, with a clear refusal of what this server cannot do.
 import { z } from 'zod';
+import { responseFormatSchema } from './json-format.ts';
 import { count, refuseUnsupported, samplingShape } from './sampling-request.ts';
 
 /** A text, or the list of text parts that clients may send in its place. */
@@ -49,7 +50,7 @@ export const chatRequestSchema = z.object({
   tools: z.array(toolSchema).nullish(),
   tool_choice: z.unknown().optional(),
   top_logprobs: z.number().nullish(),
-  response_format: z.object({ type: z.string() }).nullish(),
+  response_format: responseFormatSchema.nullish(),
 });
 export type ChatRequest = z.infer<typeof chatRequestSchema>;
 
@@ -57,7 +58,6 @@ export type ChatRequest = z.infer<typeof chatRequestSchema>;
 export function refuseUnsupportedChat(request: ChatRequest): void {
   refuseUnsupported(request, [
     ['top_logprobs', (request.top_logprobs ?? 0) > 0, 'only 0: that of the sampled token'],
-    ['response_format', (request.response_format?.type ?? 'text') !== 'text', 'only text'],
     ['tool_choice', !isFreeChoice(request.tool_choice), 'only "auto" and "none"'],
   ]);
 }

@@ -14,6 +14,8 @@ export interface Choice {
   readonly tokens: readonly TokenText[];
   /** What an agent did before it answered, as text. */
   readonly reasoning?: string;
+  /** Why there is no content. */
+  readonly refusal?: string;
 }
 
 /** One answer: its id, model and time stand in every part of it. */
@@ -39,8 +41,8 @@ export class ChatResponse {
         index: choice.index,
         message: {
           role: 'assistant',
-          content: choice.calls.length > 0 && choice.content === '' ? null : choice.content,
-          refusal: null,
+          content: hasNoContent(choice) ? null : choice.content,
+          refusal: choice.refusal ?? null,
           ...(choice.reasoning === undefined ? {} : { reasoning_content: choice.reasoning }),
           ...(choice.calls.length === 0 ? {} : { tool_calls: choice.calls.map(wireCall) }),
         },
@@ -64,6 +66,10 @@ export class ChatResponse {
   /** What an agent does, as text. */
   reasoning(index: number, text: string): object {
     return this.#chunk(index, { reasoning_content: text }, null);
+  }
+
+  refusal(index: number, refusal: string): object {
+    return this.#chunk(index, { refusal }, null);
   }
 
   calls(index: number, calls: readonly ToolCall[]): object {
@@ -116,6 +122,10 @@ export class ChatResponse {
     }));
     return { content, refusal: null };
   }
+}
+
+function hasNoContent({ calls, content, refusal }: Choice): boolean {
+  return refusal !== undefined || (calls.length > 0 && content === '');
 }
 
 function wireCall({ name, arguments: json }: ToolCall) {

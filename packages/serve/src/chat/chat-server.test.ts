@@ -124,7 +124,17 @@ describe('a completion', () => {
     ['another model', { model: 'gpt' }, 404, /one of tiny, received "gpt"/],
     ['top_p', { top_p: 0.9 }, 400, /top_p: this server knows only 1/],
     ['penalties', { frequency_penalty: 1 }, 400, /frequency_penalty/],
-    ['a response format', { response_format: { type: 'json_object' } }, 400, /only text/],
+    [
+      'a schema that cannot be checked',
+      {
+        response_format: {
+          type: 'json_schema',
+          json_schema: { name: 'x', schema: { type: 'string', pattern: '^a' } },
+        },
+      },
+      400,
+      /pattern cannot be checked here/,
+    ],
     ['a forced tool', { tool_choice: 'required' }, 400, /tool_choice/],
     ['too many choices', { n: 99 }, 400, /n: expected at most 16/],
     ['too many tokens', { max_tokens: 99_999 }, 400, /max_tokens: expected at most 4096/],

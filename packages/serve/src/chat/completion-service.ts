@@ -5,6 +5,7 @@ import type { Call } from '../http/server.ts';
 import { type ChatRequest, toolsOf, type WireTool } from './chat-request.ts';
 import { ChatResponse, type Choice } from './chat-response.ts';
 import type { ServedModel } from './chat-server.ts';
+import { type JsonCheck, jsonCheckOf } from './json-format.ts';
 import { type SendPart, sendParts } from './send-parts.ts';
 import { sampleTurn, sampleWholeTurn, type TurnJob } from './sample-turn.ts';
 import { checkChoices, stopStringsOf, tokenBudget } from './sampling-request.ts';
@@ -13,11 +14,19 @@ import { TurnText } from './turn-text.ts';
 /** Tokens between two looks at the text: of a stream, and where a stop string may end the turn. */
 const PIECE_TOKENS = 4;
 
+/** Times that a choice is sampled until it is the JSON asked for. */
+const JSON_TRIES = 4;
+
 interface Job {
   readonly request: ChatRequest;
   readonly tools: readonly WireTool[];
   readonly prompt: Int32Array;
-  readonly turns: readonly TurnJob[];
+  /** What a choice must be, or null for any text. */
+  readonly check: JsonCheck | null;
+  /** @param attempt From 0: of a choice that was not what it must be. */
+  readonly turnOf: (index: number, attempt: number) => TurnJob;
+  /** All that were begun. */
+  readonly turns: TurnJob[];
   readonly response: ChatResponse;
 }
 
@@ -51,54 +60,82 @@ export class CompletionService {
     const tools = toolsOf(request);
     const stopStrings = stopStringsOf(request);
     const prompt = format.encode(request.messages, tools);
-    const choices = request.n ?? 1;
-    checkChoices(choices, limits);
+    checkChoices(request.n ?? 1, limits);
     const asked = request.max_completion_tokens ?? request.max_tokens;
     const maxTokens = tokenBudget(limits, { field: 'messages', tokens: prompt.length }, asked);
     const looksOften = request.stream === true || stopStrings.length > 0;
     const seed = request.seed ?? randomInt(2 ** 47);
-    const turns = Array.from({ length: choices }, (_, index) => ({
-      sampler,
-      prompt,
-      signal,
-      maxTokens,
-      key: streamKey('chat', seed, index),
-      temperature: request.temperature ?? 1,
-      stop: format.stop,
-      pieceTokens: looksOften ? PIECE_TOKENS : maxTokens,
-      text: new TurnText({
-        tokenizer,
-        stop: stopStrings,
-        includeStop: request.include_stop_str_in_output === true,
-        silent: format.silent,
-        holdFrom: tools.length === 0 ? () => -1 : format.callStart,
-      }),
-    }));
+    const turns: TurnJob[] = [];
+    const check = jsonCheckOf(request.response_format);
+    const turnOf = (index: number, attempt: number): TurnJob => {
+      const turn = {
+        sampler,
+        prompt,
+        signal,
+        maxTokens,
+        key: streamKey('chat', seed, index, ...(attempt === 0 ? [] : [attempt])),
+        temperature: request.temperature ?? 1,
+        stop: format.stop,
+        pieceTokens: looksOften ? PIECE_TOKENS : maxTokens,
+        text: new TurnText({
+          tokenizer,
+          stop: stopStrings,
+          includeStop: request.include_stop_str_in_output === true,
+          silent: format.silent,
+          holdFrom: tools.length === 0 ? () => -1 : format.callStart,
+        }),
+      };
+      turns.push(turn);
+      return turn;
+    };
     const response = new ChatResponse({
       model: this.name,
       fingerprint: this.#served.fingerprint,
       logProbs: request.logprobs === true,
     });
-    return { request, tools, prompt, turns, response };
+    return { request, tools, prompt, check, turnOf, turns, response };
   }
 
   async #whole(job: Job, call: Call): Promise<void> {
     const choices = await Promise.all(
-      job.turns.map(async (turn, index) => this.#choice(job, index, await sampleWholeTurn(turn))),
+      indicesOf(job).map(async (index) => {
+        if (job.check !== null) return this.#checkedChoice(job, index, job.check);
+        const turn = job.turnOf(index, 0);
+        return this.#choice(job, index, turn, await sampleWholeTurn(turn));
+      }),
     );
     call.send(200, job.response.whole(choices, usageOf(job)));
   }
 
   async #stream(job: Job, send: SendPart): Promise<void> {
-    await Promise.all(job.turns.map((turn, index) => this.#streamChoice(job, turn, index, send)));
+    await Promise.all(indicesOf(job).map((index) => this.#streamChoice(job, index, send)));
     if (job.request.stream_options?.include_usage === true) {
       await send(job.response.usage(usageOf(job)));
     }
   }
 
-  async #streamChoice(job: Job, turn: TurnJob, index: number, send: SendPart): Promise<void> {
-    const { response } = job;
+  async #streamChoice(job: Job, index: number, send: SendPart): Promise<void> {
+    const { response, check } = job;
     await send(response.opening(index));
+    if (check === null) {
+      await this.#streamTurn(job, index, send);
+      return;
+    }
+    // Nothing is shown before it is known to be right.
+    const { content, calls, tokens, finish, refusal } = await this.#checkedChoice(
+      job,
+      index,
+      check,
+    );
+    if (refusal !== undefined) await send(response.refusal(index, refusal));
+    else if (content !== '') await send(response.piece(index, content, tokens));
+    if (calls.length > 0) await send(response.calls(index, calls));
+    await send(response.closing(index, finish));
+  }
+
+  async #streamTurn(job: Job, index: number, send: SendPart): Promise<void> {
+    const { response } = job;
+    const turn = job.turnOf(index, 0);
     const pieces = sampleTurn(turn);
     let piece = await pieces.next();
     let shown = '';
@@ -107,7 +144,7 @@ export class CompletionService {
       shown += text;
       if (text !== '' || tokens.length > 0) await send(response.piece(index, text, tokens));
     }
-    const { content, calls, finish } = this.#choice(job, index, piece.value);
+    const { content, calls, finish } = this.#choice(job, index, turn, piece.value);
     // What was held back for a call that did not come, or stands beside it.
     const rest = content.startsWith(shown) ? content.slice(shown.length) : '';
     if (rest !== '') await send(response.piece(index, rest, []));
@@ -115,8 +152,23 @@ export class CompletionService {
     await send(response.closing(index, finish));
   }
 
-  #choice({ turns, tools }: Job, index: number, finish: 'stop' | 'length'): Choice {
-    const { text } = turns[index] as TurnJob;
+  /** Samples a choice until it passes, a few times; one that never does is a refusal. A tool call needs no check. */
+  async #checkedChoice(job: Job, index: number, check: JsonCheck): Promise<Choice> {
+    // Greedily, every try would be the same.
+    const tries = job.request.temperature === 0 ? 1 : JSON_TRIES;
+    for (let attempt = 0; ; attempt++) {
+      const turn = job.turnOf(index, attempt);
+      const choice = this.#choice(job, index, turn, await sampleWholeTurn(turn));
+      if (choice.calls.length > 0) return choice;
+      const problem = check(choice.content);
+      if (problem === null) return choice;
+      if (attempt + 1 < tries) continue;
+      const refusal = `The model did not write the JSON asked for in ${tries} tries; of the last: ${problem}.`;
+      return { ...choice, content: '', tokens: [], refusal };
+    }
+  }
+
+  #choice({ tools }: Job, index: number, { text }: TurnJob, finish: 'stop' | 'length'): Choice {
     const { content, calls } =
       tools.length === 0
         ? { content: text.text, calls: [] }
@@ -124,6 +176,10 @@ export class CompletionService {
     const tokens = text.tokens.filter(({ start }) => start < text.text.length);
     return { index, content, calls, tokens, finish: calls.length > 0 ? 'tool_calls' : finish };
   }
+}
+
+function indicesOf({ request }: Job): number[] {
+  return Array.from({ length: request.n ?? 1 }, (_, index) => index);
 }
 
 function usageOf({ prompt, turns }: Job): { promptTokens: number; completionTokens: number } {
