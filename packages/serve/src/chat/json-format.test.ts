@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { zodResponseFormat } from 'openai/helpers/zod';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { ask, codec, connect, refusal, saying } from '../../test/served.ts';
+import { ask, codec, connect, saying } from '../../test/served.ts';
 import { readJsonSchema } from './json-schema.ts';
 
 const RIGHT = '{"capital": "Riga", "people": 605000}';
