@@ -47,7 +47,7 @@ class AnyModel {
 };
 
 std::unique_ptr<AnyModel> make_cpu_model(const DecoderConfig& config, int threads,
-                                         const LoraConfig& lora);
+                                         const LoraConfig& lora, DataType type);
 
 // Something that this machine lacks; the message names the fix.
 struct Unavailable : std::runtime_error {

@@ -129,6 +129,13 @@ CudaOptions read_cuda(const Napi::Value& value) {
   return options;
 }
 
+DataType read_data_type(const Napi::Value& value) {
+  if (value.IsUndefined()) return DataType::float32;
+  const std::string name = value.ToString().Utf8Value();
+  if (name != "float32" && name != "bfloat16") refuse(value, "dtype", "float32 or bfloat16");
+  return name == "float32" ? DataType::float32 : DataType::bfloat16;
+}
+
 MemoryUse read_memory_use(const Napi::Value& value, const LoraConfig& lora) {
   Napi::Object object = read_object(value, "use");
   MemoryUse use;
@@ -138,6 +145,7 @@ MemoryUse read_memory_use(const Napi::Value& value, const LoraConfig& lora) {
   use.sequences = read_size(object, "sequences");
   use.context_tokens = read_size(object, "contextTokens");
   use.lora = lora;
+  use.type = read_data_type(object.Get("dtype"));
   return use;
 }
 

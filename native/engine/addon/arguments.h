@@ -34,6 +34,8 @@ struct LossArguments {
 DecoderConfig read_config(const Napi::Value& value);
 // Undefined: no adapter.
 LoraConfig read_lora(const Napi::Value& value);
+// Undefined: float32.
+DataType read_data_type(const Napi::Value& value);
 MemoryUse read_memory_use(const Napi::Value& value, const LoraConfig& lora);
 AdapterUse read_adapter_use(const Napi::Value& value);
 CudaOptions read_cuda(const Napi::Value& value);

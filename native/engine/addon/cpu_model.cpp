@@ -32,8 +32,8 @@ class CpuSampler final : public AnySampler {
 
 class CpuModel final : public AnyModel {
  public:
-  CpuModel(const DecoderConfig& config, int threads, const LoraConfig& lora)
-      : model_(config, threads, lora) {}
+  CpuModel(const DecoderConfig& config, int threads, const LoraConfig& lora, DataType type)
+      : model_(config, threads, lora, type) {}
 
   const std::vector<Parameter>& parameters() const override { return model_.parameters(); }
   const std::vector<Parameter>& trained_parameters() const override {
@@ -87,8 +87,8 @@ class CpuModel final : public AnyModel {
 }  // namespace
 
 std::unique_ptr<AnyModel> make_cpu_model(const DecoderConfig& config, int threads,
-                                         const LoraConfig& lora) {
-  return std::make_unique<CpuModel>(config, threads, lora);
+                                         const LoraConfig& lora, DataType type) {
+  return std::make_unique<CpuModel>(config, threads, lora, type);
 }
 
 }  // namespace masksearch::addon

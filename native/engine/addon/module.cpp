@@ -204,13 +204,14 @@ Napi::Value create_model(const Napi::CallbackInfo& info) {
   LoraConfig lora = read_lora(info[2]);
   std::optional<CudaOptions> cuda;
   if (!info[3].IsUndefined()) cuda = read_cuda(info[3]);
+  DataType type = read_data_type(info[4]);  // of a model on the CPU
   std::shared_ptr<EngineThread> engine = EngineThread::start(info.Env());
   EngineThread* thread = engine.get();
   // Keeps the handle until the promise settles; deleted on the JavaScript thread.
   auto* kept = new Napi::ObjectReference(Napi::Persistent(to_handle(info.Env(), engine)));
-  auto work = [config, threads, lora, cuda](ModelHost& host) {
+  auto work = [config, threads, lora, cuda, type](ModelHost& host) {
     host.model =
-        cuda ? make_cuda_model(config, lora, *cuda) : make_cpu_model(config, threads, lora);
+        cuda ? make_cuda_model(config, lora, *cuda) : make_cpu_model(config, threads, lora, type);
     return Description{host.model->parameters(), host.model->trained_parameters(),
                        host.model->device()};
   };

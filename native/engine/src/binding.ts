@@ -128,8 +128,12 @@ export interface NativeCuda {
   readonly cacheFile: string;
 }
 
+/** What packed matrices and kept activations of a model on the CPU are made of; default float32. */
+export type NativeDtype = 'float32' | 'bfloat16';
+
 /** What a model on the CPU will be used for; 0 leaves a use out. */
 export interface NativeMemoryUse {
+  readonly dtype?: NativeDtype;
   readonly threads: number;
   readonly batchTokens: number;
   readonly longestSequence: number;
@@ -157,6 +161,7 @@ export interface Binding {
     threads: number,
     lora?: NativeLora,
     cuda?: NativeCuda,
+    dtype?: NativeDtype,
   ): Promise<{
     model: ModelHandle;
     device: string;

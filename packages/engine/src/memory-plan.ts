@@ -6,7 +6,7 @@ import {
   type DecoderConfig,
   type LoraConfig,
 } from '@masksearch/model';
-import { loadBinding, type NativeMemoryPlan } from '@masksearch/native-engine';
+import { loadBinding, type NativeDtype, type NativeMemoryPlan } from '@masksearch/native-engine';
 
 /** What the model will be used for. What is left out takes no memory. */
 export interface MemoryUse {
@@ -20,6 +20,8 @@ export interface MemoryUse {
   readonly sequences?: number;
   /** Tokens of each of them at most. */
   readonly contextTokens?: number;
+  /** What matrices and activations are stored in. Default: `float32`. */
+  readonly dtype?: NativeDtype;
   /** With an adapter, it alone has gradients and moments. */
   readonly lora?: LoraConfig;
 }
@@ -64,9 +66,10 @@ export function planMemory(config: DecoderConfig, use: MemoryUse): MemoryPlan {
   if (given.threads < 1 || given.threads > 1024) {
     throw new InputError(`planMemory: expected threads in 1..1024, received ${given.threads}.`);
   }
-  if (use.lora === undefined) return loadBinding().planMemory(config, given);
-  checkLoraConfig(use.lora, 'planMemory');
-  return loadBinding().planMemory(config, given, { ...use.lora, seed: 0 });
+  const { dtype = 'float32', lora } = use;
+  if (lora === undefined) return loadBinding().planMemory(config, { ...given, dtype });
+  checkLoraConfig(lora, 'planMemory');
+  return loadBinding().planMemory(config, { ...given, dtype }, { ...lora, seed: 0 });
 }
 
 /** The plan as lines for people, in MiB, without what is 0. */

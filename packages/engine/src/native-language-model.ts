@@ -54,6 +54,7 @@ import {
   type Binding,
   type ModelHandle,
   type NativeCuda,
+  type NativeDtype,
   type NativeLoss,
 } from '@masksearch/native-engine';
 import { NativeSampler } from './native-sampler.ts';
@@ -68,6 +69,11 @@ export interface NativeModelOptions {
   readonly threads?: number;
   /** A low-rank adapter: the weights are frozen, and the adapter alone is trained. */
   readonly adapter?: AdapterStart;
+  /**
+   * What matrices and activations are stored and multiplied in on the CPU; sums, norms, losses, master weights,
+   * gradients and moments are float32 with either. Default: `float32`. A GPU knows `bfloat16` alone.
+   */
+  readonly dtype?: NativeDtype;
   /** Where it runs; nothing falls back to another device. Default: `cpu`. */
   readonly device?: 'cpu' | 'cuda';
   /** Only with device `cuda`. */
@@ -98,7 +104,8 @@ const STATE_ARENAS: Readonly<Record<StatePart, Arena>> = {
  * @throws {UnavailableError} The addon is not built, or device `cuda` lacks its plug-in, cuBLASLt or a GPU;
  *   the message names the fix.
  * @throws {ConfigError} The config describes no decoder.
- * @throws {InputError} The weights or the adapter's do not fit the config, or `threads` is not in 1..1024.
+ * @throws {InputError} The weights or the adapter's do not fit the config, `threads` is not in 1..1024, or the device
+ *   does not know `dtype`.
  */
 export async function createNativeModel(options: NativeModelOptions): Promise<NativeLanguageModel> {
   const { config, seed = 0, threads = availableParallelism() } = options;
@@ -118,13 +125,22 @@ export async function createNativeModel(options: NativeModelOptions): Promise<Na
       : checkedAdapter(config, options.adapter, 'createNativeModel: adapter');
   const lora = adapter && { ...adapter.config, seed: adapter.seed };
   const cuda = nativeCuda(options);
+  const dtype = checkedDtype(options);
   const created = await callNative('createNativeModel', () =>
-    binding.createModel(config, threads, lora, cuda),
+    binding.createModel(config, threads, lora, cuda, dtype),
   );
   const model = new NativeLanguageModel(config, binding, { ...created, lora: adapter?.config });
   await model.loadWeights(weights);
   if (adapter !== undefined) await model.writeAdapter(adapter.weights);
   return model;
+}
+
+function checkedDtype({ device, dtype }: NativeModelOptions): NativeDtype | undefined {
+  const known = device === 'cuda' ? ['bfloat16'] : ['float32', 'bfloat16'];
+  if (dtype === undefined || known.includes(dtype)) return dtype;
+  throw new InputError(
+    `createNativeModel: expected dtype ${known.join(' or ')} on device '${device ?? 'cpu'}', received ${String(dtype)}.`,
+  );
 }
 
 function nativeCuda(options: NativeModelOptions): NativeCuda | undefined {

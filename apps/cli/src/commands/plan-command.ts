@@ -11,6 +11,7 @@ interface PlanOptions {
   readonly microBatchTokens: string;
   readonly concurrency: string;
   readonly rank: string;
+  readonly dtype: 'float32' | 'bfloat16';
   readonly threads?: string;
   readonly memory?: string;
   readonly json?: boolean;
@@ -29,6 +30,11 @@ export function planCommand(): Command {
     .option('--microBatchTokens <tokens>', 'of one forward and backward pass', '8192')
     .option('--concurrency <episodes>', 'sampled at once', '64')
     .option('--rank <rank>', 'of the adapter', '16')
+    .addOption(
+      new Option('--dtype <dtype>', 'of packed matrices and activations')
+        .choices(['float32', 'bfloat16'])
+        .default('float32'),
+    )
     .option('--threads <threads>', 'of the engine (default: one per core)')
     .option('--memory <GiB>', 'that may be used (default: what the machine has)')
     .option('--json', 'print the answers as JSON')
@@ -63,6 +69,7 @@ export function planCommand(): Command {
         microBatchTokens: naturalNumber('--microBatchTokens', options.microBatchTokens),
         concurrency: naturalNumber('--concurrency', options.concurrency),
         rank: naturalNumber('--rank', options.rank),
+        dtype: options.dtype,
         threads:
           options.threads === undefined
             ? availableParallelism()

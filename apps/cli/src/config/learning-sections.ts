@@ -53,6 +53,10 @@ export const modelSchema = section(
       about:
         'what runs the model: the native engine, or plain tfjs on one of its backends (tfjs is tfjs-cpu)',
     }).default('native'),
+    dtype: setting(z.enum(['float32', 'bfloat16']), {
+      about:
+        'what the native engine stores and multiplies matrices and activations in; master weights and sums are float32 with either',
+    }).default('float32'),
     threads: setting(z.int().min(0).max(1024), {
       about: 'threads of the native engine; 0 takes one per core',
       unit: 'threads',
@@ -79,7 +83,10 @@ export const modelSchema = section(
     }).default('induction'),
   },
   'the model; sizes apply when it starts from random weights',
-);
+).refine(({ backend, dtype }) => backend === 'native' || dtype === 'float32', {
+  message: 'expected float32, as only the native backend stores in bfloat16',
+  path: ['dtype'],
+});
 
 export const episodeSchema = section(
   {

@@ -61,6 +61,21 @@ describe('parseConfig', () => {
   });
 });
 
+describe('model.dtype', () => {
+  const parse = (model: object) => parseConfig(runConfigSchema, { model }, 'run.yaml');
+
+  test('is float32 by default, and bfloat16 on the native engine alone', () => {
+    expect(parse({}).model.dtype).toBe('float32');
+    expect(parse({ dtype: 'bfloat16' }).model.dtype).toBe('bfloat16');
+    const refused = () => parse({ backend: 'tfjs-wasm', dtype: 'bfloat16' });
+    expect(refused).toThrow(ConfigError);
+    expect(refused).toThrow(
+      /model\.dtype: expected float32, as only the native backend stores in bfloat16/,
+    );
+    expect(() => parse({ dtype: 'float16' })).toThrow(ConfigError);
+  });
+});
+
 describe('readConfigFile', () => {
   test('reads YAML', () => {
     expect(readConfigFile(file('ok.yaml', 'seed: 3\nindex: {b: 0.5}\n'))).toEqual({

@@ -11,6 +11,7 @@ const question: NeedsQuestion = {
   concurrency: 1,
   rank: 8,
   threads: 2,
+  dtype: 'float32',
   memoryBytes: 24 * GB,
 };
 
@@ -48,6 +49,12 @@ describe('memoryNeeds', () => {
     const at = (episodes: number) =>
       memoryNeeds({ ...settings, concurrency: episodes, microBatchTokens })[0]?.fits;
     expect([at(concurrency), at(2 * concurrency)]).toEqual([true, false]);
+  });
+
+  test('in bfloat16 it is less', () => {
+    const [wide] = memoryNeeds(question);
+    const [narrow] = memoryNeeds({ ...question, dtype: 'bfloat16' });
+    expect(narrow?.totalBytes).toBeLessThan(0.85 * (wide?.totalBytes ?? 0));
   });
 
   test('says so where nothing makes it fit', () => {

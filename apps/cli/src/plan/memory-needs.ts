@@ -16,6 +16,8 @@ export interface NeedsQuestion {
   /** Rank of the adapter on all projections. */
   readonly rank: number;
   readonly threads: number;
+  /** Of packed matrices and activations, as `model.dtype`. */
+  readonly dtype: 'float32' | 'bfloat16';
   /** Memory that may be used. */
   readonly memoryBytes: number;
 }
@@ -67,13 +69,14 @@ function needOf(question: NeedsQuestion, mode: Mode, sequenceTokens: number): Me
 }
 
 function planOf(
-  { config, threads, rank }: NeedsQuestion,
+  { config, threads, dtype, rank }: NeedsQuestion,
   mode: Mode,
   sequenceTokens: number,
   { microBatchTokens, concurrency }: MemorySettings,
 ): MemoryPlan {
   return planMemory(config, {
     threads,
+    dtype,
     batchTokens: microBatchTokens,
     longestSequence: sequenceTokens,
     sequences: concurrency,

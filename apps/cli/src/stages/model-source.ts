@@ -100,11 +100,12 @@ async function createModel(
   }
   const { createNativeModel, formatMemoryPlan, planMemory } = await import('@masksearch/engine');
   const threads = model.threads === 0 ? availableParallelism() : model.threads;
+  const { dtype } = model;
   if (planned !== undefined) {
-    const plan = planMemory(start.config, { ...planned.use, threads });
+    const plan = planMemory(start.config, { ...planned.use, threads, dtype });
     planned.say(`memory of the model\n${formatMemoryPlan(plan)}`);
   }
-  return createNativeModel({ ...start, threads });
+  return createNativeModel({ ...start, threads, dtype });
 }
 
 /** Sizes from the configuration, vocabulary from the tokenizer. */

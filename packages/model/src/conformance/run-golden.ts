@@ -10,7 +10,7 @@ import { expectClose, expectGradients, forwardBound } from './bounds.ts';
 import { goldenPath, readGoldenJson, readGoldenTensors } from './golden-files.ts';
 import { Suite, type ConformanceOptions } from './suite.ts';
 
-interface Cases {
+export interface Cases {
   sequences: { ids: number[]; mask: number[] }[];
   loss: { float64: number; maskedTokens: number };
   generation: { prompt: number[]; tokens: number[]; logprobs: number[] }[];
@@ -41,12 +41,12 @@ const trajectory = {
   weight: (name: string): number => 3 * (name.endsWith('k_proj.bias') ? 1.4e-4 : 4e-5),
 };
 
-const families = ['tiny-qwen2', 'tiny-qwen3', 'tiny-llama3'] as const;
+export const families = ['tiny-qwen2', 'tiny-qwen3', 'tiny-llama3'] as const;
 
 /** Every how many tokens of the vocabulary one is compared. */
 const VOCABULARY_STRIDE = 7;
 
-interface Golden {
+export interface Golden {
   readonly name: string;
   readonly model: LoadedModel;
   readonly cases: Cases;
@@ -55,7 +55,7 @@ interface Golden {
   readonly bound: number;
 }
 
-function readGolden(name: string, weights = name): Golden {
+export function readGolden(name: string, weights = name): Golden {
   const model = loadModelFolder(goldenPath(weights));
   const cases = readGoldenJson<Cases>(`${name}/cases.json`);
   return {
@@ -72,7 +72,7 @@ function longestOf({ sequences }: Cases): number {
 }
 
 /** All sequences packed; labels are those of the mask, or all but the first tokens. */
-function packed({ sequences }: Cases, labels: 'masked' | 'all'): PackedBatch {
+export function packed({ sequences }: Cases, labels: 'masked' | 'all'): PackedBatch {
   return packSequences(
     sequences.map(({ ids, mask }) => ({
       ids,
