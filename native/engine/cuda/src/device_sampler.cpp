@@ -2,28 +2,9 @@
 #include "device_sampler.h"
 
 #include <algorithm>
-#include <cstring>
 #include <stdexcept>
 
-#include "philox.h"
-#include "validate.h"
-
 namespace masksearch::cuda {
-
-struct DeviceSampler::Sequence {
-  int handle = 0;
-  std::vector<int32_t> tokens;
-  uint32_t key0 = 0, key1 = 0;
-  State state = State::idle;
-  GenerateRequest request{};
-  Generated turn{};
-  std::vector<int32_t> pages;
-  int cached = 0;  // tokens whose keys and values are in the pages
-  int64_t cache_epoch = 0;
-  int64_t used = 0;  // clock of the last read
-
-  int pending() const { return int(tokens.size()) - cached; }
-};
 
 // One pinned block; pointers into it.
 struct DeviceSampler::Slots {
@@ -47,18 +28,13 @@ struct DeviceSampler::Slots {
 
 namespace {
 
-bool ends_with(const std::vector<int32_t>& tokens, const std::vector<int32_t>& end) {
-  return tokens.size() >= end.size() && std::equal(end.rbegin(), end.rend(), tokens.rbegin());
-}
+constexpr int kMostSequences = 65535;  // blocks of a grid's second extent
 
-void check_sizes(const DecoderConfig& config, int max_sequences, int max_context_tokens) {
-  if (max_sequences < 1 || max_sequences > 65535)
-    reject("Sampler: expected max_sequences in [1, 65535], received " +
+int checked(int max_sequences) {
+  if (max_sequences > kMostSequences)
+    reject("Sampler: expected max_sequences <= " + std::to_string(kMostSequences) + ", received " +
            std::to_string(max_sequences));
-  if (max_context_tokens < 1 || max_context_tokens > config.max_positions)
-    reject("Sampler: expected max_context_tokens in [1, max_positions = " +
-           std::to_string(config.max_positions) + "], received " +
-           std::to_string(max_context_tokens));
+  return max_sequences;
 }
 
 }  // namespace
@@ -70,8 +46,9 @@ int slot_bucket(int sequences, int max_sequences) {
 }
 
 DeviceSampler::DeviceSampler(DeviceModel& model, int max_sequences, int max_context_tokens)
-    : model_(model), max_sequences_(max_sequences), max_context_(max_context_tokens) {
-  check_sizes(model.state.config, max_sequences, max_context_tokens);
+    : model_(model),
+      max_sequences_(checked(max_sequences)),
+      turns_(model.state.config, max_sequences, max_context_tokens) {
   plan_ = plan_sampler(model.state.config, model.state.lora, max_sequences, max_context_tokens,
                        model.state.free_bytes() > 256 ? model.state.free_bytes() - 256 : 0);
   slots_ = std::make_unique<Slots>(plan_.slots, plan_.pages_per_sequence);
@@ -85,92 +62,22 @@ DeviceSampler::~DeviceSampler() { model_.state.release(base_); }
 
 // -- Sequences and turns --------------------------------------------------------------------------
 
-DeviceSampler::Sequence& DeviceSampler::find(const char* where, int handle) const {
-  const auto found = sequences_.find(handle);
-  if (found == sequences_.end())
-    reject(std::string(where) + ": expected an open sequence, received handle " +
-           std::to_string(handle) + "; it was closed or never opened");
-  return *found->second;
-}
-
-void DeviceSampler::require_idle(const char* where, const Sequence& sequence) const {
-  if (sequence.state != State::idle)
-    throw std::runtime_error(std::string(where) + ": expected no turn in progress on sequence " +
-                             std::to_string(sequence.handle) +
-                             ", received a call during one; wait for it to end or cancel it");
-}
-
-void DeviceSampler::check_cache(const char* where, const Sequence& sequence) const {
-  if (sequence.cached > 0 && sequence.cache_epoch != model_.cache_epoch())
-    throw std::runtime_error(
-        std::string(where) + ": expected the weights that filled the cache of sequence " +
-        std::to_string(sequence.handle) + ", received weights of version " +
-        std::to_string(model_.version()) +
-        "; close sequences before a training step, open new ones after");
-}
-
 int DeviceSampler::open(const int32_t* tokens, int count, uint32_t key0, uint32_t key1) {
-  check_tokens("open", model_.state.config, tokens, count);
-  if (count > max_context_)
-    reject("open: expected at most max_context_tokens = " + std::to_string(max_context_) +
-           " tokens, received " + std::to_string(count));
-  auto sequence = std::make_unique<Sequence>();
-  sequence->handle = next_handle_++;
-  sequence->tokens.assign(tokens, tokens + count);
-  sequence->key0 = key0;
-  sequence->key1 = key1;
-  const int handle = sequence->handle;
-  sequences_[handle] = std::move(sequence);
-  return handle;
+  return turns_.open(tokens, count, key0, key1);
 }
-
 void DeviceSampler::append(int handle, const int32_t* tokens, int count) {
-  Sequence& s = find("append", handle);
-  require_idle("append", s);
-  check_tokens("append", model_.state.config, tokens, count);
-  if (int64_t(s.tokens.size()) + count > max_context_)
-    reject("append: expected at most max_context_tokens = " + std::to_string(max_context_) +
-           " tokens in sequence " + std::to_string(handle) + ", received " +
-           std::to_string(s.tokens.size()) + " + " + std::to_string(count));
-  s.tokens.insert(s.tokens.end(), tokens, tokens + count);
+  turns_.append(handle, tokens, count);
 }
-
-int DeviceSampler::length(int handle) const { return int(find("length", handle).tokens.size()); }
-
+int DeviceSampler::length(int handle) const {
+  return int(turns_.find("length", handle).tokens.size());
+}
 void DeviceSampler::generate(int handle, const GenerateRequest& request) {
-  Sequence& s = find("generate", handle);
-  require_idle("generate", s);
-  check_request(model_.state.config, request);
-  check_cache("generate", s);
-  if (s.tokens.empty())
-    reject("generate: expected at least one token in sequence " + std::to_string(handle) +
-           ", received none; open it with a prompt or append to it");
-  s.request = request;
-  s.turn = Generated{};
-  s.turn.sequence = handle;
-  s.state = State::waiting;
-  waiting_.push_back(handle);
+  turns_.generate(handle, request, age());
 }
-
-void DeviceSampler::end_turn(Sequence* s, GenerateEnd end) {
-  s->turn.end = end;
-  ended_.push_back(std::move(s->turn));
-  s->turn = Generated{};
-  s->state = State::idle;
-  running_.erase(std::remove(running_.begin(), running_.end(), s), running_.end());
-  waiting_.erase(std::remove(waiting_.begin(), waiting_.end(), s->handle), waiting_.end());
-}
-
-void DeviceSampler::cancel(int handle) {
-  Sequence& s = find("cancel", handle);
-  if (s.state != State::idle) end_turn(&s, GenerateEnd::cancelled);
-}
-
+void DeviceSampler::cancel(int handle) { turns_.cancel(handle); }
 void DeviceSampler::close(int handle) {
-  Sequence& s = find("close", handle);
-  if (s.state != State::idle) end_turn(&s, GenerateEnd::cancelled);
-  drop_pages(&s);
-  sequences_.erase(handle);
+  drop_pages(&turns_.find("close", handle));
+  turns_.close(handle);
 }
 
 // -- Pages ----------------------------------------------------------------------------------------
@@ -183,14 +90,15 @@ void DeviceSampler::drop_pages(Sequence* s) {
 
 // Who gives pages up: the sequence without a running turn that was read longest ago, else the
 // running one that was admitted last. Its tokens stay and are read again later.
-DeviceSampler::Sequence* DeviceSampler::page_victim(const Sequence* asking) const {
+DeviceSampler::Sequence* DeviceSampler::page_victim(const Sequence* asking) {
   Sequence* victim = nullptr;
-  for (const auto& [handle, s] : sequences_)
-    if (s.get() != asking && s->state != State::running && !s->pages.empty() &&
-        (victim == nullptr || s->used < victim->used))
-      victim = s.get();
-  for (size_t i = running_.size(); victim == nullptr && i > 0; i--)
-    if (running_[i - 1] != asking && !running_[i - 1]->pages.empty()) victim = running_[i - 1];
+  for (auto& [handle, s] : turns_.all())
+    if (&s != asking && s.state != TurnState::running && !s.pages.empty() &&
+        (victim == nullptr || s.used < victim->used))
+      victim = &s;
+  const std::vector<Sequence*>& running = turns_.running();
+  for (size_t i = running.size(); victim == nullptr && i > 0; i--)
+    if (running[i - 1] != asking && !running[i - 1]->pages.empty()) victim = running[i - 1];
   return victim;
 }
 
@@ -205,33 +113,24 @@ void DeviceSampler::reserve_pages(Sequence* s, int length) {
     Sequence* victim = page_victim(s);
     if (victim == nullptr) throw std::logic_error("the pool has pages for one whole context");
     drop_pages(victim);
-    if (victim->state != State::running) continue;
-    victim->state = State::waiting;
-    running_.erase(std::remove(running_.begin(), running_.end(), victim), running_.end());
-    waiting_.push_front(victim->handle);
+    if (victim->state == TurnState::running) turns_.suspend(victim);
   }
 }
 
 // Whether a sequence could be read without taking pages from a running one.
 bool DeviceSampler::fits(const Sequence& sequence) const {
   size_t available = free_pages_.size();
-  for (const auto& [handle, s] : sequences_)
-    if (s->state != State::running) available += s->pages.size();
-  return running_.empty() || available >= size_t(pages_for(int(sequence.tokens.size()) + 1));
+  for (const auto& [handle, s] : turns_.all())
+    if (s.state != TurnState::running) available += s.pages.size();
+  return turns_.running().empty() ||
+         available >= size_t(pages_for(int(sequence.tokens.size()) + 1));
 }
 
 void DeviceSampler::admit() {
-  while (!waiting_.empty() && int(running_.size()) < max_sequences_) {
-    Sequence& s = *sequences_.at(waiting_.front());
-    if (int(s.tokens.size()) >= max_context_) {
-      end_turn(&s, GenerateEnd::context_full);
-      continue;
-    }
-    if (!fits(s)) return;
-    waiting_.pop_front();
-    s.state = State::running;
-    running_.push_back(&s);
-    reserve_pages(&s, int(s.tokens.size()));
+  while (Sequence* s = turns_.next()) {
+    if (!fits(*s)) return;
+    turns_.start(s);
+    reserve_pages(s, int(s->tokens.size()));
   }
 }
 
@@ -287,7 +186,7 @@ bool DeviceSampler::read_some_prompts() {
   std::vector<Sequence*> batch;
   std::vector<RowRun> runs;
   std::vector<int32_t> tokens, positions, slot_of;
-  for (Sequence* s : running_) {
+  for (Sequence* s : turns_.running()) {
     const int take = std::min(s->pending() - 1, plan_.read_rows - int(tokens.size()));
     if (take < 1) continue;
     const int slot = int(batch.size());
@@ -346,10 +245,7 @@ void DeviceSampler::fill_slots(const std::vector<Sequence*>& batch, int slots) {
     slots_->tokens[i] = used ? batch[i]->tokens[size_t(batch[i]->cached)] : 0;
     slots_->positions[i] = used ? batch[i]->cached : 0;
     slots_->temperature[i] = used ? batch[i]->request.temperature : 0;
-    slots_->uniform[i] =
-        used ? uniform({uint32_t(batch[i]->tokens.size()), batch[i]->request.turn, 0, 0},
-                       batch[i]->key0, batch[i]->key1)
-             : 0;
+    slots_->uniform[i] = used ? batch[i]->draw() : 0;
   }
 }
 
@@ -393,48 +289,29 @@ void DeviceSampler::run_decode(int slots) {
 }
 
 void DeviceSampler::decode() {
-  for (Sequence* s : std::vector<Sequence*>(running_))
-    if (s->state == State::running) reserve_pages(s, s->cached + 1);
-  const std::vector<Sequence*> batch = running_;
+  for (Sequence* s : std::vector<Sequence*>(turns_.running()))
+    if (s->state == TurnState::running) reserve_pages(s, s->cached + 1);
+  const std::vector<Sequence*> batch = turns_.running();
   const int n = int(batch.size());
   if (!rows_are_slots_) set_rows_to_slots();
   const int slots = slot_bucket(n, max_sequences_);
   fill_slots(batch, slots);
   run_decode(slots);
-  for (int i = 0; i < n; i++)
-    if (slots_->sampled[i] < 0)
-      throw std::runtime_error("step: expected finite logits for sequence " +
-                               std::to_string(batch[i]->handle) +
-                               ", received NaN or infinity; the weights have diverged");
+  for (int i = 0; i < n; i++) turns_.require_token(*batch[i], slots_->sampled[i]);
   for (int i = 0; i < n; i++) {
     batch[i]->cached++;
     batch[i]->cache_epoch = model_.cache_epoch();
     batch[i]->used = ++clock_;
-    take_token(batch[i], slots_->sampled[i], slots_->log_probs[i]);
+    turns_.take_token(batch[i], slots_->sampled[i], slots_->log_probs[i]);
   }
-}
-
-void DeviceSampler::take_token(Sequence* s, int32_t token, float log_prob) {
-  s->tokens.push_back(token);
-  s->turn.tokens.push_back(token);
-  s->turn.log_probs.push_back(log_prob);
-  for (const std::vector<int32_t>& stop : s->request.stop)
-    if (ends_with(s->turn.tokens, stop)) return end_turn(s, GenerateEnd::stop);
-  if (int(s->turn.tokens.size()) >= s->request.max_tokens) return end_turn(s, GenerateEnd::length);
-  if (int(s->tokens.size()) >= max_context_) end_turn(s, GenerateEnd::context_full);
 }
 
 bool DeviceSampler::step(std::vector<Generated>* finished) {
   admit();
-  for (const Sequence* s : running_) check_cache("step", *s);
-  const bool worked = !running_.empty() || !ended_.empty();
-  if (!running_.empty()) {
+  return turns_.step(age(), finished, [&] {
     read_prompts();
     decode();
-  }
-  for (Generated& turn : ended_) finished->push_back(std::move(turn));
-  ended_.clear();
-  return worked;
+  });
 }
 
 }  // namespace masksearch::cuda

@@ -2,11 +2,11 @@
 // and all running ones advance by one token in one recorded graph.
 #pragma once
 
-#include <deque>
 #include <map>
 #include <memory>
 
 #include "device_model.h"
+#include "turns.h"
 
 namespace masksearch::cuda {
 
@@ -31,17 +31,16 @@ class DeviceSampler {
   int free_pages() const { return int(free_pages_.size()); }
 
  private:
-  enum class State { idle, waiting, running };
-  struct Sequence;
+  struct Sequence : TurnSequence {
+    std::vector<int32_t> pages;
+    int64_t used = 0;  // clock of the last read
+  };
 
-  Sequence& find(const char* where, int handle) const;
-  void require_idle(const char* where, const Sequence& sequence) const;
-  void check_cache(const char* where, const Sequence& sequence) const;
-  void end_turn(Sequence* sequence, GenerateEnd end);
+  WeightsAge age() const { return {model_.cache_epoch(), model_.version()}; }
   void admit();
   bool fits(const Sequence& sequence) const;
   void reserve_pages(Sequence* sequence, int length);
-  Sequence* page_victim(const Sequence* asking) const;
+  Sequence* page_victim(const Sequence* asking);
   void drop_pages(Sequence* sequence);
   void read_prompts();
   bool read_some_prompts();
@@ -53,7 +52,6 @@ class DeviceSampler {
   PassBuffers buffers_of(int rows) const;
   void run_layers(const PassBuffers& pass, int most_keys);
   void write_page_rows(const std::vector<Sequence*>& batch);
-  void take_token(Sequence* sequence, int32_t token, float log_prob);
   template <class T>
   T* at(size_t offset) const {
     return model_.state.at<T>(base_ + offset);
@@ -61,15 +59,11 @@ class DeviceSampler {
   int pages_for(int length) const { return (length + kPageTokens - 1) / kPageTokens; }
 
   DeviceModel& model_;
-  const int max_sequences_, max_context_;
+  const int max_sequences_;
+  Turns<Sequence> turns_;
   SamplerPlan plan_;
   size_t base_;
-  std::map<int, std::unique_ptr<Sequence>> sequences_;
-  std::deque<int> waiting_;  // first come, first served
-  std::vector<Sequence*> running_;
-  std::vector<Generated> ended_;
   std::vector<int32_t> free_pages_;
-  int next_handle_ = 0;
   int64_t clock_ = 0;  // for the least recently used sequence
   bool rows_are_slots_ = false;  // the device's list that says whose each row is
 
