@@ -35,9 +35,10 @@ interface SharedCase {
 }
 
 const SHARED_CASES: readonly SharedCase[] = [
+  { select: ['--only', 'train', '--length', '512'], peers: ['train float32'] },
   {
-    select: ['--only', 'train', '--length', '512'],
-    peers: ['train float32', 'train bfloat16-autocast'],
+    select: ['--only', 'train', '--length', '512', '--dtype', 'bfloat16'],
+    peers: ['train bfloat16-autocast'],
   },
   { select: ['--only', 'decode', '--batch', '1'], peers: ['generate 1'] },
   { select: ['--only', 'decode', '--batch', '64'], peers: ['generate 64'] },
@@ -62,7 +63,7 @@ const common = ['model', 'threads', 'clock', 'seconds'].flatMap((name) => [
 ]);
 
 const bench = build();
-const rows = runEngine([]);
+const rows = [...runEngine([]), ...runEngine(['--dtype', 'bfloat16'])];
 if (options.python !== '') rows.push(...(await runAgainstPeers(options.python)));
 if (options.json) printJson(rows);
 else printTable(rows);
