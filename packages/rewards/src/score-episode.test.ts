@@ -31,6 +31,12 @@ describe('formatReward', () => {
     expect(formatReward(episode(null))).toBe(0);
   });
 
+  test('of masks is 0 unless there is an entry for each', () => {
+    expect(formatReward(episode(['x', '']), 2)).toBe(1);
+    expect(formatReward(episode(['x']), 2)).toBe(0);
+    expect(formatReward(episode(['x', 'y', 'z']), 2)).toBe(0);
+  });
+
   test('truncation outranks what the text contains', () => {
     expect(formatReward(episode(['x'], 'trajectory-length'))).toBe(0);
     expect(formatReward(episode(['x'], 'turn-limit'))).toBe(0);
@@ -64,6 +70,11 @@ describe('scoreEpisode', () => {
     expect(score.rewardTerms).toEqual({ format: 0, answer: 0, overlong: 0 });
     expect(score.reward).toBe(0);
     expect(score.outcome).toBe(0);
+  });
+
+  test('filling one mask of two and stopping earns nothing; lists may be of any length', () => {
+    expect(scoreEpisode(mask, episode(['Tusade'])).reward).toBe(0);
+    expect(scoreEpisode(list, episode(['Tusade'])).reward).toBeCloseTo(0.1 + 0.9 / 2, 12);
   });
 
   test('masks go by position, lists in any order', () => {

@@ -45,10 +45,16 @@ export interface EpisodeScore {
   readonly outcome: 0 | 1;
 }
 
-/** 1 if the episode ended with an answer that says something, else 0. */
-export function formatReward({ answer, finishReason }: ScoredEpisode): 0 | 1 {
-  const says = answer !== null && answer.some((text) => text.trim() !== '');
-  return finishReason === 'answer' && says ? 1 : 0;
+/**
+ * 1 if the episode ended with an answer that says something, else 0.
+ *
+ * @param slots Entries that the answer must have, as with masks: leaving out the last ones is not brief
+ *              but unfinished. Default: any number.
+ */
+export function formatReward({ answer, finishReason }: ScoredEpisode, slots?: number): 0 | 1 {
+  if (finishReason !== 'answer' || answer === null) return 0;
+  if (slots !== undefined && answer.length !== slots) return 0;
+  return answer.some((text) => text.trim() !== '') ? 1 : 0;
 }
 
 /** formatWeight · format + answerWeight · answer + overlong. @throws {ConfigError} a weight is negative. */
@@ -66,8 +72,8 @@ export function combineRewards(
 }
 
 /**
- * Scores one episode of a task. The answer counts only in a valid format; its reward is the mean
- * over slots, by position for masks and by the best matching for lists.
+ * Scores one episode of a task. The answer counts only in a valid format, which for masks has an entry
+ * for each; its reward is the mean over slots, by position for masks and by the best matching for lists.
  *
  * @throws {ConfigError} the configuration contradicts itself.
  */
@@ -77,7 +83,7 @@ export function scoreEpisode(
   config: RewardConfig = defaultRewardConfig,
 ): EpisodeScore {
   const request = slotRequest(task, episode.answer);
-  const format = formatReward(episode);
+  const format = formatReward(episode, request.ordered ? request.golds.length : undefined);
   const { overlong } = config;
   const rewardTerms = {
     format,

@@ -4,9 +4,11 @@ import {
   dapo,
   dapoRecipe,
   grpoRecipe,
+  linearSchedule,
   warmUpSchedule,
   type MetricsRow,
   type Recipe,
+  type Schedule,
 } from '@masksearch/train';
 import type { RunConfig } from '../config/run-config.ts';
 import type { RunContext } from '../run/run-folder.ts';
@@ -73,7 +75,7 @@ function trainRl(
         recipe: recipeOf(rl),
         curriculum: rl.curriculum,
         config: dapoConfigOf(rl, run.seed),
-        schedule: warmUpSchedule({ peak: rl.learningRate, warmUpSteps: rl.warmUpSteps }),
+        schedule: scheduleOf(rl),
         adamW: { weightDecay: rl.weightDecay, maxGradientNorm: rl.maxGradientNorm },
         checkpoints: { folder: checkpoints, everySteps: rl.checkpointEvery },
         metrics,
@@ -112,6 +114,7 @@ function recipeOf({ recipe, clipLow, clipHigh, dualClip, ...rl }: RlConfig): Rec
       return dapoRecipe({
         ...shared,
         clip: { low: clipLow, high: clipHigh },
+        filter: rl.filter,
         maximumRounds: rl.maximumRounds,
       });
     case 'grpo':
@@ -119,6 +122,15 @@ function recipeOf({ recipe, clipLow, clipHigh, dualClip, ...rl }: RlConfig): Rec
     default:
       return recipe satisfies never;
   }
+}
+
+function scheduleOf({
+  learningRate: peak,
+  finalLearningRate: floor,
+  warmUpSteps,
+}: RlConfig): Schedule {
+  const warmUp = { peak, warmUpSteps };
+  return floor === null ? warmUpSchedule(warmUp) : linearSchedule({ ...warmUp, floor });
 }
 
 function dapoConfigOf(rl: RlConfig, seed: number) {

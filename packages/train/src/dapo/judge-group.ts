@@ -1,5 +1,5 @@
 // Which groups of samples may be trained on: dynamic sampling's filter.
-import type { Sample } from '@masksearch/core';
+import { InputError, type Sample } from '@masksearch/core';
 import { EQUAL_REWARDS } from '../group-advantages.ts';
 
 /** `failed`: fewer than two samples with a finite reward came back. */
@@ -25,6 +25,21 @@ export function judgeByOutcome(samples: readonly Sample[]): GroupVerdict {
   return judgeByReward(usable);
 }
 
+/**
+ * DAPO's filter on the answer's score in place of the outcome: with several slots, some right and others
+ * wrong is a signal too, and a group that is never all right still has it. Format and length do not
+ * count, for the reason above. `all-wrong` is also said of answers that are equally good but not right.
+ *
+ * @throws {InputError} a sample has no reward term `answer`.
+ */
+export function judgeByAnswer(samples: readonly Sample[]): GroupVerdict {
+  const usable = usableSamples(samples);
+  if (usable.length < 2) return 'failed';
+  const scores = usable.map(answerScore);
+  if (Math.max(...scores) - Math.min(...scores) > EQUAL_REWARDS) return judgeByReward(usable);
+  return usable.every(({ outcome }) => outcome === 1) ? 'all-right' : 'all-wrong';
+}
+
 /** Plain GRPO's filter: only groups whose rewards are all equal, which have no gradient anyway. */
 export function judgeByReward(samples: readonly Sample[]): GroupVerdict {
   const rewards = usableSamples(samples).map(({ reward }) => reward);
@@ -32,4 +47,13 @@ export function judgeByReward(samples: readonly Sample[]): GroupVerdict {
   return Math.max(...rewards) - Math.min(...rewards) <= EQUAL_REWARDS
     ? 'equal-rewards'
     : 'accepted';
+}
+
+function answerScore({ taskId, rewardTerms }: Sample): number {
+  const score = rewardTerms['answer'];
+  if (score !== undefined) return score;
+  const terms = Object.keys(rewardTerms).join(', ') || 'none';
+  throw new InputError(
+    `judgeByAnswer: expected samples with the reward term answer, received ${terms} in one of ${taskId}; filter by outcome instead.`,
+  );
 }

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { sampleSchema, type Sample } from '@masksearch/core';
 import { expectedAcceptRate, NO_GROUPS_SEEN, observeRound } from './accept-rate.ts';
-import { judgeByOutcome, judgeByReward } from './judge-group.ts';
+import { judgeByAnswer, judgeByOutcome, judgeByReward } from './judge-group.ts';
 import { dapoRecipe, grpoRecipe, sampleMeanWeights } from './recipe.ts';
 
 /** A group with these rewards and outcomes; nothing else of a sample is looked at. */
@@ -85,6 +85,37 @@ describe('judgeByOutcome', () => {
     ],
   ])('%s', (_, members, verdict) => {
     expect(judgeByOutcome(groupOf(members))).toBe(verdict);
+  });
+});
+
+describe('judgeByAnswer', () => {
+  /** Members as reward, outcome and the answer's score. */
+  const judge = (members: readonly (readonly [number, 0 | 1, number])[]) =>
+    judgeByAnswer(
+      groupOf(members.map(([reward, outcome]) => [reward, outcome])).map((sample, index) => ({
+        ...sample,
+        rewardTerms: { answer: members[index]?.[2] ?? 0 },
+      })),
+    );
+
+  test('keeps a group in which some slots of some samples are right, though no sample is', () => {
+    expect(judge([[0.55, 0, 0.5], [0.1, 0, 0]])).toBe('accepted'); // prettier-ignore
+    expect(judge([[1, 1, 1], [0.55, 0, 0.5]])).toBe('accepted'); // prettier-ignore
+  });
+
+  test('drops groups that differ in format or length only', () => {
+    expect(judge([[0.1, 0, 0], [0, 0, 0]])).toBe('all-wrong'); // prettier-ignore
+    expect(judge([[0.55, 0, 0.5], [0.3, 0, 0.5]])).toBe('all-wrong'); // prettier-ignore
+    expect(judge([[1, 1, 1], [0.7, 1, 1]])).toBe('all-right'); // prettier-ignore
+  });
+
+  test('drops what has no gradient, and what is no group', () => {
+    expect(judge([[0.5, 0, 0.5], [0.5, 0, 0.4]])).toBe('equal-rewards'); // prettier-ignore
+    expect(judge([[1, 1, 1], [Number.NaN, 0, 0]])).toBe('failed'); // prettier-ignore
+  });
+
+  test('says which reward term it misses', () => {
+    expect(() => judgeByAnswer(groupOf([[1, 1], [0, 0]]))).toThrow(/reward term answer, received none/); // prettier-ignore
   });
 });
 

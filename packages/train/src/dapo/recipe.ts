@@ -3,7 +3,7 @@ import { ConfigError, type Sample } from '@masksearch/core';
 import type { PackedBatch, TokenLoss } from '@masksearch/model';
 import { groupAdvantages, type GroupAdvantages } from '../group-advantages.ts';
 import { checkBounds, type ClipBounds } from '../losses/clipped-surrogate.ts';
-import { judgeByOutcome, judgeByReward, type GroupVerdict } from './judge-group.ts';
+import { judgeByAnswer, judgeByOutcome, judgeByReward, type GroupVerdict } from './judge-group.ts';
 
 /** One micro-batch with everything a policy loss may look at; arrays are (T) by packed position. */
 export interface PolicyTokens {
@@ -53,6 +53,8 @@ export interface RecipeOptions {
 export interface DapoRecipeOptions extends RecipeOptions {
   /** Default { low: 0.2, high: 0.28 }. */
   readonly clip?: ClipBounds;
+  /** What must differ within a group for it to be trained on. Default 'outcome'. */
+  readonly filter?: 'outcome' | 'answer';
   /** Rounds of sampling per step at most. Default 10. */
   readonly maximumRounds?: number;
   /** A round asks for at most so many groups per missing one. Default 4. */
@@ -60,19 +62,21 @@ export interface DapoRecipeOptions extends RecipeOptions {
 }
 
 /**
- * DAPO: clip-higher, token mean, groups filtered by outcome, rounds sized by the expected accept rate.
+ * DAPO: clip-higher, token mean, groups filtered by outcome (or by the answer's score), rounds sized by
+ * the expected accept rate.
  *
  * @throws {ConfigError} an option is out of range.
  * @see arXiv:2503.14476 §3
  */
 export function dapoRecipe(options: DapoRecipeOptions = {}): Recipe {
-  const { clip = { low: 0.2, high: 0.28 }, maximumRounds = 10, maximumOversampling = 4 } = options;
+  const { clip = { low: 0.2, high: 0.28 }, filter = 'outcome' } = options;
+  const { maximumRounds = 10, maximumOversampling = 4 } = options;
   checkAtLeastOne('maximumRounds', maximumRounds);
   checkAtLeastOne('maximumOversampling', maximumOversampling);
   return {
     name: 'dapo',
-    settings: { ...options, clip, maximumRounds, maximumOversampling },
-    judge: judgeByOutcome,
+    settings: { ...options, clip, filter, maximumRounds, maximumOversampling },
+    judge: filter === 'answer' ? judgeByAnswer : judgeByOutcome,
     planRound: ({ need, round, acceptRate }) =>
       round >= maximumRounds ? 0 : Math.ceil(need / Math.max(acceptRate, 1 / maximumOversampling)),
     tokenWeights: (lengths) => lengths.map(() => 1),
