@@ -228,6 +228,11 @@ export const rlSchema = section(
       unit: 'steps',
       source: '16 in DAPO §4.1',
     }).default(2),
+    filter: setting(z.enum(['outcome', 'answer']), {
+      about:
+        'what must differ within a group for it to be trained on: whether all slots are right, or how many are; of dapo only',
+      source: 'outcome in DAPO §3.2; filter_groups.metric of verl',
+    }).default('outcome'),
     clipLow: setting(z.number().positive(), {
       about: 'lower clip bound',
       source: 'DAPO §4.1',
@@ -262,9 +267,13 @@ export const rlSchema = section(
       about: 'take truncated samples out of the loss',
       source: 'DAPO §3.4',
     }).default(false),
-    learningRate: setting(z.number().positive(), { about: 'constant after the warm-up' }).default(
+    learningRate: setting(z.number().positive(), { about: 'at the end of the warm-up' }).default(
       1e-4,
     ),
+    finalLearningRate: setting(z.number().min(0).nullable(), {
+      about: 'a straight line leads from learningRate to it; null = constant',
+      source: 'constant in DAPO §4.1',
+    }).default(null),
     warmUpSteps: setting(z.int().min(0), { about: 'linear warm-up', unit: 'steps' }).default(5),
     weightDecay: setting(z.number().min(0), { about: 'decoupled, on matrices only' }).default(0),
     maxGradientNorm: setting(z.number().positive(), { about: 'clips the global norm' }).default(1),
