@@ -1,5 +1,5 @@
-// The book-keeping that samplers of every device share: open sequences, turns that wait, run and end,
-// and what is refused. Knows nothing about layers, keys and values, or devices.
+// The book-keeping that samplers of every device share: open sequences, turns that wait, run and
+// end, and what is refused. Knows nothing about layers, keys and values, or devices.
 #pragma once
 
 #include <algorithm>
