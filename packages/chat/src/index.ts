@@ -12,4 +12,5 @@ export {
   type TokenRequest,
   type TokenResponse,
 } from './token-client.ts';
+export { readCompletion, toWire } from './wire.ts';
 export { parseTolerantJson } from './tolerant-json.ts';

@@ -183,6 +183,13 @@ export class Assembly {
   }
 }
 
+/** A whole answer that needs no parsing, from a server in this process. @throws {ZodError} it is no chat completion. */
+export function readCompletion(value: unknown): ChatResponse {
+  const assembly = new Assembly();
+  assembly.addCompletion(completionSchema.parse(value));
+  return assembly.response(() => ({ inputTokens: 0, outputTokens: 0 }));
+}
+
 function finishOf(reason: string): ChatFinish {
   if (reason === 'length') return 'length';
   if (reason === 'tool_calls' || reason === 'function_call') return 'tool-calls';

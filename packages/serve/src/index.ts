@@ -6,9 +6,6 @@ export {
   startRetrieveServer,
 } from './retrieve/retrieve-server.ts';
 export type { AgentOptions } from './chat/agent-service.ts';
-export {
-  type ChatLimits,
-  type ChatServerOptions,
-  type ServableModel,
-  startChatServer,
-} from './chat/chat-server.ts';
+export { type ChatServerOptions, startChatServer } from './chat/chat-server.ts';
+export { InProcessChat } from './chat/in-process-chat.ts';
+export type { ChatLimits, ModelOptions, ServableModel } from './chat/served-model.ts';

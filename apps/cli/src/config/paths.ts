@@ -13,6 +13,8 @@ const SHIPPED =
 
 /** Keys of the configuration that name the folder of a model. */
 const MODEL_FOLDERS = ['model.from', 'tasks.spanModel'];
+/** Whose values each have a `folder`. */
+const NAMED_MODELS = 'synthesis.models';
 
 /** Path of a configuration that comes with the package. */
 export function shippedConfig(name: 'quickstart' | 'base'): string {
@@ -49,7 +51,9 @@ function mapModelFolders(
   values: Readonly<Record<string, unknown>>,
   change: (folder: string) => string,
 ): Readonly<Record<string, unknown>> {
-  return MODEL_FOLDERS.reduce((changed, key) => {
+  const named = Object.keys(Object(valueAt(values, NAMED_MODELS.split('.'))) as object);
+  const keys = [...MODEL_FOLDERS, ...named.map((name) => `${NAMED_MODELS}.${name}.folder`)];
+  return keys.reduce((changed, key) => {
     const folder = valueAt(changed, key.split('.'));
     return typeof folder === 'string' ? withSetting(changed, key, change(folder)) : changed;
   }, values);

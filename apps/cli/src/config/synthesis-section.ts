@@ -8,22 +8,37 @@ import { section, setting } from './setting.ts';
 const { shape } = synthesisConfigSchema;
 const role = (about: string, value: string) => setting(z.string().min(1), { about }).default(value);
 
+const localModelSchema = z.strictObject({
+  folder: z.string().min(1),
+  threads: z.int().min(0).max(1024).default(0),
+  /** Answers written at once. */
+  maxSequences: z.int().min(1).max(4096).default(16),
+  maxContextTokens: z.int().min(1).default(4096),
+});
+
 export const synthesisSchema = section(
   {
     endpoints: setting(z.record(z.string().regex(/^[\w-]+$/), endpointConfigSchema), {
       about:
         'OpenAI-compatible endpoints by name: baseUrl, model, apiKeyVariable, concurrency, requestsPerMinute, tokensPerMinute, price, timeouts, retries, structuredOutput, stream',
     }).default({}),
+    models: setting(z.record(z.string().regex(/^[\w-]+$/), localModelSchema), {
+      about:
+        'model folders that play in this process, by name, as endpoints do: folder, threads (0 takes one per core), maxSequences, maxContextTokens',
+    }).default({}),
     roles: section(
       {
-        planner: role('endpoint that plans, or oracle', 'oracle'),
-        rewriter: role('endpoint that words queries, or oracle', 'oracle'),
-        observer: role('endpoint that reads results and decides, or oracle', 'oracle'),
+        planner: role('endpoint or model that plans, or oracle', 'oracle'),
+        rewriter: role('endpoint or model that words queries, or oracle', 'oracle'),
+        observer: role('endpoint or model that reads results and decides, or oracle', 'oracle'),
         player: setting(z.string().min(1).nullable(), {
           about:
             'endpoint of a model that plays whole episodes over /v1/completions, in place of planner, rewriter and observer; it must have the tokenizer of the run',
         }).default(null),
-        judge: role('endpoint that judges, oracle, or rule for the rule check alone', 'rule'),
+        judge: role(
+          'endpoint or model that judges, oracle, or rule for the rule check alone',
+          'rule',
+        ),
       },
       'who plays which role',
     ).prefault({}),

@@ -105,7 +105,7 @@ async function playTasks(
     maxSequences: concurrency,
     maxContextTokens: episode.maxContextTokens,
   });
-  const judges = openRoleModels(run.folder, config);
+  const judges = await openRoleModels(run.folder, config);
   const synthesis = resolveSynthesisConfig(pickSynthesis(config));
   let done = 0;
   try {

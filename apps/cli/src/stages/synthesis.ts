@@ -16,6 +16,7 @@ import {
   synthesisSettings,
   workOnSynthesis,
 } from '../synthesis/synthesis-work.ts';
+import { usedNames } from '../synthesis/role-models.ts';
 import { startWorkers } from '../synthesis/worker-processes.ts';
 import { conversationInputs } from './conversation.ts';
 import { episodeInputs, episodeSettings } from './episode-settings.ts';
@@ -33,10 +34,19 @@ export async function synthesisStage(run: RunContext, config: RunConfig): Promis
       ...(await episodeInputs(run, config)),
       ...(await conversationInputs(config)),
       ...Object.fromEntries(hashes),
+      ...(await localModelInputs(config)),
     },
     resumable: true,
     execute: (work) => synthesizeTasks(run, config, work),
   });
+}
+
+/** Hashes of the model folders that play a role. */
+async function localModelInputs({ synthesis }: RunConfig): Promise<Record<string, string>> {
+  const used = [...usedNames(synthesis)].flatMap((name) => synthesis.models[name]?.folder ?? []);
+  return Object.fromEntries(
+    await Promise.all(used.map(async (folder) => [folder, await hashPath(folder)] as const)),
+  );
 }
 
 async function synthesizeTasks(

@@ -1,4 +1,4 @@
-// The models of a synthesis: one client per endpoint that a role names, with one cache and one cost cap.
+// The models of a synthesis: one client per endpoint or model folder that a role names, with one cache and one cost cap.
 import { join } from 'node:path';
 import { oracleModel, type SynthesisEnvironment } from '@masksearch/agent';
 import {
@@ -15,6 +15,8 @@ import type { RunConfig } from '../config/run-config.ts';
 /** Answers of earlier calls; outlives the stage, so that making it again costs nothing. */
 export const CACHE_FILE = 'chat-cache.sqlite';
 
+type Synthesis = RunConfig['synthesis'];
+
 export interface RoleModels {
   readonly meter: CostMeter;
   /** The models that play for a task; the oracle is told which. */
@@ -24,37 +26,48 @@ export interface RoleModels {
   close(): Promise<void>;
 }
 
-/** @throws {ConfigError} a role names no endpoint, or a key's variable is not set. */
-export function openRoleModels(runFolder: string, { synthesis }: RunConfig): RoleModels {
-  const { endpoints, roles, capUsd, processes } = synthesis;
+interface OpenModel extends ChatModel {
+  close(): Promise<void>;
+}
+
+/**
+ * Opens what the roles name; model folders are loaded into this process.
+ * @throws {ConfigError} a role names nothing that is there, or a key's variable is not set.
+ * @throws {InputError} a folder holds no model or no tokenizer.
+ */
+export async function openRoleModels(
+  runFolder: string,
+  { synthesis }: RunConfig,
+): Promise<RoleModels> {
+  checkRoles(synthesis);
+  const { endpoints, models, roles, capUsd, processes } = synthesis;
   const meter = new CostMeter(capUsd === null ? {} : { capUsd: capUsd / processes });
-  for (const [role, name] of Object.entries(roles)) {
-    if (name === null) continue;
-    const isBuiltIn =
-      (name === 'oracle' && role !== 'player') || (role === 'judge' && name === 'rule');
-    if (isBuiltIn || endpoints[name] !== undefined) continue;
-    throw new ConfigError(
-      `synthesis.roles.${role}: expected the name of an endpoint (${Object.keys(endpoints).join(', ') || 'there is none'}) or oracle, received ${name}.`,
-    );
-  }
   const cache = new ResponseCache(join(runFolder, CACHE_FILE));
-  const { player: playerName, planner, rewriter, observer, judge } = roles;
-  const used = new Set(playerName === null ? [planner, rewriter, observer, judge] : [judge]);
-  const clients = new Map<string, ChatClient>();
-  for (const [name, config] of Object.entries(endpoints)) {
-    if (used.has(name)) clients.set(name, new ChatClient({ name, config, meter, cache }));
+  const shared = { meter, cache };
+  const open = new Map<string, OpenModel>();
+  const player = openPlayer(synthesis, shared);
+  const close = async (): Promise<void> => {
+    for (const model of open.values()) await model.close();
+    await player?.close();
+    cache.close();
+  };
+  try {
+    for (const name of usedNames(synthesis)) {
+      const [config, local] = [endpoints[name], models[name]];
+      if (config !== undefined) open.set(name, new ChatClient({ name, config, ...shared }));
+      else if (local !== undefined) open.set(name, await openLocal(name, local));
+    }
+  } catch (error) {
+    await close();
+    throw error;
   }
-  const playerConfig = playerName === null ? undefined : endpoints[playerName];
-  const player =
-    playerName === null || playerConfig === undefined
-      ? null
-      : new TokenClient({ name: playerName, config: playerConfig, meter, cache });
   return {
     meter,
     player,
     forTask: (task) => {
       const oracle = oracleModel([task]);
-      const modelOf = (name: string): ChatModel => clients.get(name) ?? oracle;
+      const modelOf = (name: string): ChatModel => open.get(name) ?? oracle;
+      const { planner, rewriter, observer, judge } = roles;
       return {
         planner: modelOf(planner),
         rewriter: modelOf(rewriter),
@@ -62,10 +75,64 @@ export function openRoleModels(runFolder: string, { synthesis }: RunConfig): Rol
         judge: judge === 'rule' ? null : modelOf(judge),
       };
     },
+    close,
+  };
+}
+
+/** What is asked by chat: a player takes the place of all but the judge. */
+export function usedNames({ roles }: Synthesis): Set<string> {
+  const { player, planner, rewriter, observer, judge } = roles;
+  return new Set(player === null ? [planner, rewriter, observer, judge] : [judge]);
+}
+
+function checkRoles({ endpoints, models, roles }: Synthesis): void {
+  const twice = Object.keys(endpoints).find((name) => Object.hasOwn(models, name));
+  if (twice !== undefined) {
+    throw new ConfigError(
+      `synthesis: expected endpoints and models of different names, received two of ${twice}.`,
+    );
+  }
+  const urls = Object.keys(endpoints);
+  for (const [role, name] of Object.entries(roles)) {
+    const builtIn = role === 'player' ? [] : role === 'judge' ? ['oracle', 'rule'] : ['oracle'];
+    const known = [...urls, ...(role === 'player' ? [] : Object.keys(models)), ...builtIn];
+    if (name === null || known.includes(name)) continue;
+    throw new ConfigError(
+      `synthesis.roles.${role}: expected ${known.join(', ') || 'the name of an endpoint; there is none'}, received ${name}.`,
+    );
+  }
+}
+
+function openPlayer(
+  { endpoints, roles }: Synthesis,
+  shared: { readonly meter: CostMeter; readonly cache: ResponseCache },
+): TokenClient | null {
+  const config = roles.player === null ? undefined : endpoints[roles.player];
+  if (roles.player === null || config === undefined) return null;
+  return new TokenClient({ name: roles.player, config, ...shared });
+}
+
+async function openLocal(name: string, local: Synthesis['models'][string]): Promise<OpenModel> {
+  const { folder, threads, maxSequences, maxContextTokens } = local;
+  // The engine is loaded only where a model is.
+  const { openServedModel } = await import('../serving/served-model.ts');
+  const { InProcessChat } = await import('@masksearch/serve');
+  const { server, close } = await openServedModel({
+    model: folder,
+    name,
+    threads,
+    device: 'cpu',
+    chatTemplate: 'auto',
+    toolCalls: 'tags',
+  });
+  const chat = new InProcessChat({ ...server, limits: { maxSequences, maxContextTokens } });
+  return {
+    name: chat.name,
+    structured: chat.structured,
+    complete: (request, options) => chat.complete(request, options),
     close: async () => {
-      for (const client of clients.values()) await client.close();
-      await player?.close();
-      cache.close();
+      await chat.close();
+      await close();
     },
   };
 }

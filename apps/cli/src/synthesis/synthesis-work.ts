@@ -58,7 +58,7 @@ export async function workOnSynthesis(
 ): Promise<CostReport> {
   const { run, config, folder } = job;
   const { samplesPerTask, concurrency } = config.synthesis;
-  const models = openRoleModels(run.folder, config);
+  const models = await openRoleModels(run.folder, config);
   const shared = {
     ...openConversation(run, config),
     episode: resolveEpisodeConfig(config.episode),
@@ -134,7 +134,11 @@ export function synthesisSettings(config: RunConfig): unknown {
       { baseUrl, model, structuredOutput },
     ]),
   );
-  return { models, roles, samplesPerTask, evaluationFiles, ...pickSynthesis(config) };
+  const local = Object.fromEntries(
+    Object.entries(config.synthesis.models).map(([name, { folder }]) => [name, folder]),
+  );
+  const folders = Object.keys(local).length === 0 ? {} : { local };
+  return { models, ...folders, roles, samplesPerTask, evaluationFiles, ...pickSynthesis(config) };
 }
 
 /** The keys of the section that the agent knows. */

@@ -16,7 +16,7 @@ import { HttpError } from '../http/http-error.ts';
 import type { Call } from '../http/server.ts';
 import type { ChatRequest } from './chat-request.ts';
 import { ChatResponse, type Choice, type FinishReason } from './chat-response.ts';
-import type { ServedModel } from './chat-server.ts';
+import type { ServedModel } from './served-model.ts';
 import { type SendPart, sendParts } from './send-parts.ts';
 
 export interface AgentOptions {

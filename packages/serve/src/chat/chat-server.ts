@@ -1,12 +1,4 @@
 // A model behind the OpenAI API: chat and text completions, whole or streamed, over one sampler that batches all requests.
-import type {
-  DecoderConfig,
-  PackedBatch,
-  Sampler,
-  SamplerOptions,
-  TokenScores,
-} from '@masksearch/model';
-import type { ChatTemplate, Tokenizer } from '@masksearch/tokenizer';
 import {
   completionsRequestSchema,
   refuseUnsupportedCompletions,
@@ -22,67 +14,13 @@ import {
   startServer,
 } from '../http/server.ts';
 import { type AgentOptions, AgentService } from './agent-service.ts';
-import type { ChatFormat } from './chat-format.ts';
 import { type ChatRequest, chatRequestSchema, refuseUnsupportedChat } from './chat-request.ts';
 import { CompletionService } from './completion-service.ts';
-import { plainFormat } from './plain-format.ts';
-import { templateFormat } from './template-format.ts';
+import { type ModelOptions, openModel, type ServedModel } from './served-model.ts';
 
-/** What is needed of a model; a `LanguageModel` is one. */
-export interface ServableModel {
-  readonly device: string;
-  readonly config: Pick<DecoderConfig, 'maxPositions'>;
-  sampler(options: SamplerOptions): Sampler;
-  /** For the log-probabilities of prompts; without it they are refused. */
-  score?(batch: PackedBatch): Promise<Pick<TokenScores, 'logProbs'>>;
-}
-
-export interface ChatServerOptions extends ListenOptions {
-  /** Under which clients ask for the model; with `-agent` for the agent. */
-  readonly name: string;
-  readonly model: ServableModel;
-  readonly tokenizer: Tokenizer;
-  /** Identifies the weights; part of every answer. */
-  readonly fingerprint: string;
-  /** Without one the plain rendering is used; see `plainFormat`. */
-  readonly template?: { readonly template: ChatTemplate; readonly endTokens: readonly string[] };
+export interface ChatServerOptions extends ListenOptions, ModelOptions {
   /** Offers the whole search loop as a second model. */
   readonly agent?: AgentOptions;
-  readonly limits?: Partial<ChatLimits>;
-}
-
-export interface ChatLimits {
-  /** Sequences that are decoded together; so many requests are worked on at once. */
-  readonly maxSequences: number;
-  /** Requests that wait; more get 503. */
-  readonly queue: number;
-  /** Tokens of prompt and answer together; at most the model's positions. */
-  readonly maxContextTokens: number;
-  /** Tokens that one choice may have. */
-  readonly maxTokens: number;
-  /** Choices of one request. */
-  readonly maxChoices: number;
-  readonly maxBodyBytes: number;
-}
-
-const DEFAULT_LIMITS: ChatLimits = {
-  maxSequences: 32,
-  queue: 256,
-  maxContextTokens: 4096,
-  maxTokens: 4096,
-  maxChoices: 16,
-  maxBodyBytes: 2 ** 20,
-};
-
-/** What the services under one server share. */
-export interface ServedModel {
-  readonly name: string;
-  readonly fingerprint: string;
-  readonly sampler: Sampler;
-  readonly tokenizer: Tokenizer;
-  readonly format: ChatFormat;
-  readonly limits: ChatLimits;
-  readonly score?: NonNullable<ServableModel['score']>;
 }
 
 /**
@@ -90,15 +28,8 @@ export interface ServedModel {
  * @throws as `startServer`; {InputError} the tokenizer knows a part of the protocol's tags only.
  */
 export async function startChatServer(options: ChatServerOptions): Promise<RunningServer> {
-  const { model, tokenizer, template } = options;
-  const wanted = { ...DEFAULT_LIMITS, ...options.limits };
-  const maxContextTokens = Math.min(wanted.maxContextTokens, model.config.maxPositions);
-  const limits = { ...wanted, maxContextTokens };
-  const format =
-    template === undefined ? plainFormat(tokenizer) : templateFormat({ tokenizer, ...template });
-  const sampler = model.sampler({ maxSequences: limits.maxSequences, maxContextTokens });
-  const score = model.score === undefined ? {} : { score: model.score.bind(model) };
-  const served = { ...options, sampler, format, limits, ...score };
+  const served = openModel(options);
+  const { limits, sampler } = served;
   try {
     const server = await startServer({
       ...options,

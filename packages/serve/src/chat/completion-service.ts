@@ -4,7 +4,7 @@ import { streamKey } from '@masksearch/core';
 import type { Call } from '../http/server.ts';
 import { type ChatRequest, toolsOf, type WireTool } from './chat-request.ts';
 import { ChatResponse, type Choice } from './chat-response.ts';
-import type { ServedModel } from './chat-server.ts';
+import type { ServedModel } from './served-model.ts';
 import { type JsonCheck, jsonCheckOf } from './json-format.ts';
 import { type SendPart, sendParts } from './send-parts.ts';
 import { sampleTurn, sampleWholeTurn, type TurnJob } from './sample-turn.ts';
@@ -40,15 +40,30 @@ export class CompletionService {
   }
 
   async answer(request: ChatRequest, call: Call): Promise<void> {
-    // When one choice fails the others are told to stop.
+    if (request.stream !== true) {
+      call.send(200, await this.complete(request, call.signal));
+      return;
+    }
+    await this.#together(request, call.signal, (job) =>
+      sendParts(call.events(), (send) => this.#stream(job, send)),
+    );
+  }
+
+  /** @returns a whole answer. @throws {HttpError} 400: the request cannot be answered. */
+  complete(request: ChatRequest, signal: AbortSignal): Promise<object> {
+    return this.#together(request, signal, (job) => this.#whole(job));
+  }
+
+  /** When one choice fails the others are told to stop. */
+  async #together<T>(
+    request: ChatRequest,
+    signal: AbortSignal,
+    work: (job: Job) => Promise<T>,
+  ): Promise<T> {
     const failed = new AbortController();
-    const job = this.#prepare(request, AbortSignal.any([call.signal, failed.signal]));
+    const job = this.#prepare(request, AbortSignal.any([signal, failed.signal]));
     try {
-      if (request.stream === true) {
-        await sendParts(call.events(), (send) => this.#stream(job, send));
-      } else {
-        await this.#whole(job, call);
-      }
+      return await work(job);
     } catch (error) {
       failed.abort();
       throw error;
@@ -96,7 +111,7 @@ export class CompletionService {
     return { request, tools, prompt, check, turnOf, turns, response };
   }
 
-  async #whole(job: Job, call: Call): Promise<void> {
+  async #whole(job: Job): Promise<object> {
     const choices = await Promise.all(
       indicesOf(job).map(async (index) => {
         if (job.check !== null) return this.#checkedChoice(job, index, job.check);
@@ -104,7 +119,7 @@ export class CompletionService {
         return this.#choice(job, index, turn, await sampleWholeTurn(turn));
       }),
     );
-    call.send(200, job.response.whole(choices, usageOf(job)));
+    return job.response.whole(choices, usageOf(job));
   }
 
   async #stream(job: Job, send: SendPart): Promise<void> {

@@ -3,7 +3,7 @@ import { randomInt } from 'node:crypto';
 import { streamKey } from '@masksearch/core';
 import { sampleTurn, sampleWholeTurn, type TurnJob } from '../chat/sample-turn.ts';
 import { checkChoices, stopStringsOf, tokenBudget } from '../chat/sampling-request.ts';
-import type { ServedModel } from '../chat/chat-server.ts';
+import type { ServedModel } from '../chat/served-model.ts';
 import { type SendPart, sendParts } from '../chat/send-parts.ts';
 import { type TokenText, TurnText } from '../chat/turn-text.ts';
 import type { Usage } from '../chat/wire-usage.ts';

@@ -1,5 +1,12 @@
 // Our token client and the sampler over it, against our own server: an episode over HTTP is an episode in process.
-import { EndpointSampler, resolveEpisodeConfig, runEpisode } from '@masksearch/agent';
+import {
+  EndpointSampler,
+  oracleModel,
+  playAndJudge,
+  resolveEpisodeConfig,
+  resolveSynthesisConfig,
+  runEpisode,
+} from '@masksearch/agent';
 import { TokenClient, ResponseCache } from '@masksearch/chat';
 import type { QuestionTask } from '@masksearch/core';
 import type { LanguageModel, Sampler } from '@masksearch/model';
@@ -91,6 +98,35 @@ it('plays several turns: each goes out with everything before it', async () => {
   const [, second] = model.prompts;
   expect(second).toEqual(episode.ids.slice(0, second?.length));
   expect(codec.decode(Int32Array.from(second ?? []))).toContain('<information>');
+  await client.close();
+});
+
+it('makes trajectories: what it plays is judged, and recorded as its own', async () => {
+  const client = clientOf(await serve({ model: saying(SEARCH_TURN, ANSWER_TURN) }));
+  const sampler = new EndpointSampler({ model: client, tokenizer, maxContextTokens: 400 });
+  const options = {
+    episodes: {
+      tokenizer,
+      sampler,
+      search: riga,
+      config: resolveEpisodeConfig({ maxContextTokens: 400 }),
+      keyParts: ['test'],
+      policyVersion: 0,
+    },
+    player: client.name,
+    judge: oracleModel([task]),
+    synthesis: resolveSynthesisConfig({}),
+    signal: new AbortController().signal,
+  };
+  const made = await playAndJudge(task, 0, options);
+  expect(made.verdict).toEqual({ accepted: true, reason: 'accepted' });
+  expect(made.provenance).toMatchObject({
+    roles: { planner: 'student:tiny', observer: 'student:tiny', judge: 'oracle' },
+    verdicts: { rule: 'accepted', model: 'correct' },
+  });
+  const kept = await playAndJudge(task, 0, { ...options, isContaminated: () => true });
+  expect(kept.verdict).toEqual({ accepted: false, reason: 'contaminated' });
+  expect(kept.cost.policyTokens).toBe(0);
   await client.close();
 });
 
