@@ -7,7 +7,7 @@ import { readChatTemplate, type Tokenizer } from '@masksearch/tokenizer';
 import type { RunConfig } from '../config/run-config.ts';
 import { hashPath } from '../run/hash-path.ts';
 import type { RunContext } from '../run/run-folder.ts';
-import { readTokenizer } from './model-source.ts';
+import { readTokenizer } from './read-tokenizer.ts';
 
 export interface Conversation {
   readonly tokenizer: Tokenizer;

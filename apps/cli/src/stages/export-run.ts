@@ -26,7 +26,7 @@ export async function exportRun(
     const { side: split } = choice;
     const tasks = await readTasks(run, split);
     const rows = tasks.map((task, index) => toSearchR1(task, { split, index }));
-    const bytes = choice.format === 'verl' ? searchR1Parquet(rows) : jsonLines(rows);
+    const bytes = choice.format === 'verl' ? await searchR1Parquet(rows) : jsonLines(rows);
     return { bytes, records: rows.length };
   }
   const trajectories = await readTrajectories(run, choice.rejected ?? false);

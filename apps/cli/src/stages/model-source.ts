@@ -1,5 +1,4 @@
 // Where a model comes from: random weights, a folder to start from, or an earlier stage; and what runs it.
-import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { ConfigError } from '@masksearch/core';
@@ -14,10 +13,11 @@ import {
   type LanguageModel,
   type ModelWeights,
 } from '@masksearch/model';
-import { loadTokenizer, type Tokenizer } from '@masksearch/tokenizer';
+import type { Tokenizer } from '@masksearch/tokenizer';
 import type { RunConfig } from '../config/run-config.ts';
 import { hashPath } from '../run/hash-path.ts';
 import { stageFile, stageFolder, stageOutputs, type RunContext } from '../run/run-folder.ts';
+import { readTokenizer } from './read-tokenizer.ts';
 
 /** Which weights: those that training starts from, or those that a stage left. */
 export type CheckpointName = 'base' | 'sft' | 'rl';
@@ -28,16 +28,6 @@ type Run = Pick<RunContext, 'folder' | 'seed'>;
 export interface PlannedUse {
   readonly use: MemoryUse;
   readonly say: (line: string) => unknown;
-}
-
-/** The tokenizer of the model folder that the run starts from, else the one that its corpus trained. */
-export function readTokenizer(
-  run: Pick<RunContext, 'folder'>,
-  { model: { from } }: Pick<RunConfig, 'model'>,
-): Tokenizer {
-  const own = from === null ? null : join(from, 'tokenizer.json');
-  if (own !== null && existsSync(own)) return loadTokenizer(own);
-  return loadTokenizer(stageFile(run, 'corpus', 'tokenizer.json'));
 }
 
 /** Folder of the weights, or null for random ones. */

@@ -11,7 +11,8 @@ import type { RunConfig } from '../config/run-config.ts';
 import type { RunContext } from '../run/run-folder.ts';
 import type { StageResult, StageWork } from '../run/run-stage.ts';
 import { adapterStart, saveAdapter } from './adapter-start.ts';
-import { openModel, readTokenizer, weightsFolder, type CheckpointName } from './model-source.ts';
+import { openModel, weightsFolder, type CheckpointName } from './model-source.ts';
+import { readTokenizer } from './read-tokenizer.ts';
 
 export interface Training {
   readonly model: LanguageModel;

@@ -149,7 +149,7 @@ describe('Search-R1 and verl', () => {
   });
 
   it('reads back from Parquet value by value', async () => {
-    const bytes = searchR1Parquet(rows);
+    const bytes = await searchR1Parquet(rows);
     const file = Uint8Array.from(bytes).buffer;
     const read = (await parquetReadObjects({ file })) as Record<string, unknown>[];
     const plain = read.map((row) =>
@@ -163,7 +163,7 @@ describe('Search-R1 and verl', () => {
   });
 
   it('has the columns and types that verl reads', () => {
-    const file = Uint8Array.from(searchR1Parquet(rows)).buffer;
+    const file = Uint8Array.from(await searchR1Parquet(rows)).buffer;
     const { children } = parquetSchema(parquetMetadata(file));
     const shape = (node: (typeof children)[number]): unknown =>
       node.children.length === 0

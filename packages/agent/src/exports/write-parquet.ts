@@ -1,7 +1,6 @@
 // Search-R1 rows as the Parquet file that verl loads: nested columns as pandas and datasets write them.
 import type { SearchR1Row } from './search-r1.ts';
 import type { SchemaElement } from 'hyparquet';
-import { parquetWriteBuffer } from 'hyparquet-writer';
 
 const text = (name: string): SchemaElement => ({
   name,
@@ -42,7 +41,8 @@ const COLUMNS: Readonly<Record<string, readonly SchemaElement[]>> = {
 };
 
 /** The bytes of the file. Rows are held in memory: some hundred thousand are no trouble, beyond that write several files. */
-export function searchR1Parquet(rows: readonly SearchR1Row[]): Uint8Array {
+export async function searchR1Parquet(rows: readonly SearchR1Row[]): Promise<Uint8Array> {
+  const { parquetWriteBuffer } = await import('hyparquet-writer'); // only who exports loads it
   const names = Object.keys(COLUMNS) as (keyof SearchR1Row)[];
   const cell = (row: SearchR1Row, name: keyof SearchR1Row): unknown =>
     name === 'extra_info'
