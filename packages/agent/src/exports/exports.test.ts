@@ -162,7 +162,7 @@ describe('Search-R1 and verl', () => {
     expect(plain).toEqual(JSON.parse(JSON.stringify(rows)));
   });
 
-  it('has the columns and types that verl reads', () => {
+  it('has the columns and types that verl reads', async () => {
     const file = Uint8Array.from(await searchR1Parquet(rows)).buffer;
     const { children } = parquetSchema(parquetMetadata(file));
     const shape = (node: (typeof children)[number]): unknown =>
