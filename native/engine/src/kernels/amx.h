@@ -4,6 +4,7 @@
 constexpr int kAmxRows = 32;     // two tiles of rows
 constexpr int kAmxDepth = 32;    // elements that a tile sums over
 constexpr int kResultRow = 128;  // bytes, of a panel of results on the stack
+constexpr int kAmxAhead = 32;    // rows of b to prefetch
 
 // The intrinsics of GCC 12 do not say what memory they read: everything before this is in memory.
 inline void memory_is_written(const void* what) { __asm__ volatile("" : : "r"(what) : "memory"); }
@@ -61,9 +62,18 @@ void amx_panel(const AmxPanel& t) {
     if (Lower) _tile_loadd(2, t.init + 16 * t.init_row, t.init_row);
     if (Lower && Right) _tile_loadd(3, t.init + 16 * t.init_row + 64, t.init_row);
   }
+  for (int row = 0; row < (Lower ? 32 : 16); row++) {
+    __builtin_prefetch(t.c + row * t.c_row, 1);
+    if (Right) __builtin_prefetch(t.c + row * t.c_row + 64, 1);
+  }
   const char* a = t.a;
   const char* b = t.b;
   for (int step = 0; step < t.steps; step++, a += 64, b += 16 * t.b_row) {
+    for (int row = 0; row < 16; row++) {
+      const char* ahead = b + (kAmxAhead + row) * t.b_row;
+      __builtin_prefetch(ahead);
+      if (Right) __builtin_prefetch(ahead + 64);
+    }
     _tile_loadd(4, a, t.a_row);
     _tile_loadd(6, b, t.b_row);
     _tile_dpbf16ps(0, 4, 6);
