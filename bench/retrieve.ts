@@ -16,7 +16,7 @@ import {
   openIndex,
   type SearchTool,
 } from '../packages/search/src/index.ts';
-import { printRow } from './search-rows.ts';
+import { passageOf, printRow } from './search-rows.ts';
 
 const SHARDS = 4;
 const TOP_K = 5;
@@ -42,14 +42,9 @@ function makeText(random: RandomStream, words: number): string {
 
 function makePassages(): Passage[] {
   const random = new RandomStream(1, 'retrieve-passages');
-  return Array.from({ length: passageCount }, (_, i) => ({
-    version: 1,
-    id: `d${i}#0`,
-    documentId: `d${i}`,
-    title: '',
-    text: makeText(random, PASSAGE_WORDS),
-    start: 0,
-  }));
+  return Array.from({ length: passageCount }, (_, i) =>
+    passageOf(i, makeText(random, PASSAGE_WORDS)),
+  );
 }
 
 const servers: ChildProcess[] = [];

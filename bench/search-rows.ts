@@ -1,6 +1,8 @@
-// The JSON lines that the search and corpus benches print: a measurement with its floor and where it was made.
+// What the search and corpus benches share: generated passages, and the JSON lines that they print, each a measurement with its floor and
+// where it was made.
 import { execFileSync } from 'node:child_process';
 import { cpus, loadavg } from 'node:os';
+import type { Passage } from '../packages/core/src/index.ts';
 
 export interface Row {
   readonly case: string;
@@ -23,4 +25,9 @@ export function printRow(row: Row, command: string): void {
   const ratio = row.measured / row.floor;
   const place = { machine, loadAverage, commit, command, date };
   console.log(JSON.stringify({ ...row, ratio, peer: null, ...place }));
+}
+
+/** Number i of a generated corpus, a document of its own without a title. */
+export function passageOf(i: number, text: string): Passage {
+  return { version: 1, id: `d${i}#0`, documentId: `d${i}`, title: '', text, start: 0 };
 }

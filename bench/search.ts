@@ -22,7 +22,7 @@ import {
   buildIndex,
   openIndex,
 } from '../packages/search/src/index.ts';
-import { printRow, type Row } from './search-rows.ts';
+import { passageOf, printRow, type Row } from './search-rows.ts';
 
 /** 40 to 80 words, 60 on average. */
 const PASSAGE_WORDS = { least: 40, range: 41 };
@@ -72,14 +72,9 @@ class ZipfWords {
 function makePassages(): Passage[] {
   const words = new ZipfWords(1, 'passages');
   const lengths = new RandomStream(1, 'lengths');
-  return Array.from({ length: passageCount }, (_, i) => ({
-    version: 1,
-    id: `d${i}#0`,
-    documentId: `d${i}`,
-    title: '',
-    text: words.text(PASSAGE_WORDS.least + lengths.below(PASSAGE_WORDS.range)),
-    start: 0,
-  }));
+  return Array.from({ length: passageCount }, (_, i) =>
+    passageOf(i, words.text(PASSAGE_WORDS.least + lengths.below(PASSAGE_WORDS.range))),
+  );
 }
 
 const print = (row: Row): void =>
