@@ -12,7 +12,7 @@ import { countLabels, countTokens, type TrainingExample } from '@masksearch/trai
 import { generateWorld } from '@masksearch/world';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { copyRun, hashesOf, killCommand, runCommand } from '../test/run-command.ts';
-import { writeTinyModelFolder } from '../test/tiny-model-folder.ts';
+import { trainTinyTokenizer, writeTinyModelFolder } from '../test/tiny-model-folder.ts';
 
 const EPOCHS = 4;
 /** Groups are judged by reward, and length counts: a model that gets nothing right has something to learn. */
@@ -48,10 +48,8 @@ let folder: string;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'model-folder-'));
   const world = generateWorld({ seed: 2, articles: 100, split: 'train' });
-  await writeTinyModelFolder(
-    join(folder, 'start'),
-    [...world].map(({ text }) => text),
-  );
+  const texts = [...world].map(({ text }) => text);
+  await writeTinyModelFolder(join(folder, 'start'), trainTinyTokenizer(texts));
   writeFileSync(join(folder, 'config.yaml'), CONFIG);
   const args = ['run', '--config', 'config.yaml', '--run', 'whole', '--model', 'start'];
   const { status, stderr } = runCommand(folder, args);
@@ -120,6 +118,35 @@ describe('a run from a model folder', () => {
   );
 });
 
+const data = process.env['MASKSEARCH_DATA'] ?? join(import.meta.dirname, '../../../../shared/data');
+const qwen = join(data, 'tokenizers/qwen2.5_tokenizer.rebuilt.json');
+const wikipedia = join(data, 'wiki/enwiki-shortened.xml.bz2');
+const missing = [qwen, wikipedia].find((path) => !existsSync(path));
+
+/** As little as a vocabulary of 151,936 allows in a test: every token costs a product with all of it. */
+const onWikipedia = [
+  ['--corpus.input', wikipedia, '--corpus.maxDocuments', '60'],
+  ['--sft.phases', '[{ name: all, groups: [k1], steps: 2 }]'],
+  ['--rl.steps', '1', '--rl.groupsPerStep', '1', '--rl.samplesPerTask', '2'],
+  ['--evaluation.checkpoints', '[rl]', '--evaluation.randomTasksPerGroup', '0'],
+].flat();
+
+describe.skipIf(missing !== undefined)(
+  `a run on Wikipedia with Qwen2.5's tokenizer, ${missing === undefined ? 'both there' : `no ${missing}`}`,
+  () => {
+    test('goes from the dump to the report', async () => {
+      await writeTinyModelFolder(join(folder, 'qwen'), loadTokenizer(qwen));
+      const args = ['run', '--config', 'config.yaml', '--run', 'wikipedia', '--model', 'qwen'];
+      const { status, stderr } = runCommand(folder, [...args, ...onWikipedia]);
+      expect(status, stderr).toBe(0);
+      const { evaluation } = runReportSchema.parse(readJson('wikipedia/report.json'));
+      expect(Object.keys(evaluation)).toEqual(['rl']);
+      expect(sumOf(metricsOf('sft', 'wikipedia'), 'train/label_tokens')).toBeGreaterThan(0);
+      expect(sumOf(metricsOf('rl', 'wikipedia'), 'response_length/mean')).toBeGreaterThan(0);
+    }, 300_000);
+  },
+);
+
 function readJson(file: string): unknown {
   return JSON.parse(readFileSync(join(folder, file), 'utf8'));
 }
@@ -150,8 +177,8 @@ async function chatExamples(): Promise<TrainingExample[]> {
     );
 }
 
-function metricsOf(stage: string): Record<string, number | string>[] {
-  const text = readFileSync(join(folder, 'whole', stage, 'metrics.jsonl'), 'utf8');
+function metricsOf(stage: string, run = 'whole'): Record<string, number | string>[] {
+  const text = readFileSync(join(folder, run, stage, 'metrics.jsonl'), 'utf8');
   return text
     .trimEnd()
     .split('\n')

@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { initializeInduction, saveModelFolder, type DecoderConfig } from '@masksearch/model';
-import { trainBpe } from '@masksearch/tokenizer';
+import { trainBpe, type Tokenizer } from '@masksearch/tokenizer';
 
 /** As Qwen's: turns between two marks, tool output as the user's. */
 const CHAT_TEMPLATE = `{% for m in messages %}
@@ -12,12 +12,13 @@ const CHAT_TEMPLATE = `{% for m in messages %}
 
 const SPECIAL_TOKENS = ['<|endoftext|>', '<|im_start|>', '<|im_end|>'];
 
-/** @param texts What its tokenizer is trained on. */
-export async function writeTinyModelFolder(
-  folder: string,
-  texts: readonly string[],
-): Promise<void> {
-  const tokenizer = trainBpe(texts, { vocabularySize: 700, specialTokens: SPECIAL_TOKENS });
+/** A tokenizer with the special tokens of the chat template. */
+export function trainTinyTokenizer(texts: readonly string[]): Tokenizer {
+  return trainBpe(texts, { vocabularySize: 700, specialTokens: SPECIAL_TOKENS });
+}
+
+/** @param tokenizer Any that has Qwen's special tokens. */
+export async function writeTinyModelFolder(folder: string, tokenizer: Tokenizer): Promise<void> {
   const config: DecoderConfig = {
     vocabularySize: tokenizer.vocabularySize,
     width: 64,
@@ -41,6 +42,6 @@ export async function writeTinyModelFolder(
   writeFileSync(join(folder, 'chat_template.jinja'), CHAT_TEMPLATE);
   const tokenizerConfig = { eos_token: '<|im_end|>', clean_up_tokenization_spaces: false };
   writeFileSync(join(folder, 'tokenizer_config.json'), JSON.stringify(tokenizerConfig));
-  const generation = { eos_token_id: SPECIAL_TOKENS.indexOf('<|im_end|>') };
+  const generation = { eos_token_id: tokenizer.specialId('<|im_end|>') };
   writeFileSync(join(folder, 'generation_config.json'), JSON.stringify(generation));
 }
