@@ -85,6 +85,7 @@ function report(metrics: Readonly<Record<string, unknown>>): void {
     concurrency: SAMPLES,
     rank: RANK,
     threads,
+    dtype: 'float32',
     memoryBytes: 0,
   }).find((candidate) => candidate.mode === mode);
   const planned = (need?.totalBytes ?? NaN) / 1e9;

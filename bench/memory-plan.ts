@@ -131,6 +131,7 @@ async function measure({ name, config, mode, promptTokens, samples }: Setting): 
     concurrency: samples,
     rank: RANK,
     threads: THREADS,
+    dtype: 'float32',
     memoryBytes: 0,
   }).filter((candidate) => candidate.mode === mode);
   assert(need !== undefined);
