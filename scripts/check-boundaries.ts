@@ -20,7 +20,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   engine: ['core', 'model', 'native-engine'],
   ramp: ['core', 'search', 'tokenizer', 'native-masking'],
   agent: ['core', 'chat', 'model', 'rewards', 'search', 'tokenizer'],
-  serve: ['agent', 'core', 'model', 'search', 'tokenizer'],
+  serve: ['agent', 'chat', 'core', 'model', 'search', 'tokenizer'],
   train: ['core', 'model', 'rewards', 'tokenizer', 'native-masking'],
   evaluation: ['core', 'rewards'],
 };
