@@ -13,6 +13,7 @@ interface ServeOptions extends ServerOptions {
   readonly index?: string;
   readonly retrieve?: readonly string[];
   readonly device: 'cpu' | 'cuda';
+  readonly dtype?: 'float32' | 'bfloat16';
   readonly threads: string;
   readonly maxSequences: string;
   readonly maxContextTokens: string;
@@ -49,6 +50,12 @@ export function serveCommand(signal: AbortSignal): Command {
       new Option('--device <device>', 'where the engine runs')
         .choices(['cpu', 'cuda'])
         .default('cpu'),
+    )
+    .addOption(
+      new Option(
+        '--dtype <dtype>',
+        'of packed matrices and activations; that of its training gives equal log-probabilities (default: float32 on the CPU, bfloat16 on cuda)',
+      ).choices(['float32', 'bfloat16']),
     )
     .option('--threads <integer>', 'threads of the engine; 0 takes one per core', '0')
     .option('--maxSequences <integer>', 'sequences decoded together', '32')

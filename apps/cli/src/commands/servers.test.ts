@@ -4,6 +4,8 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createNativeModel } from '@masksearch/engine';
+import { openModelFolder } from '@masksearch/model';
 import { buildIndex, connectRetrieve } from '@masksearch/search';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
@@ -59,6 +61,37 @@ test('serve answers over the OpenAI API, agent included, until Ctrl-C', async ()
   const system_fingerprint = expect.stringMatching(/^masksearch-[0-9a-f]{16}$/) as string;
   expect(await ask('base')).toMatchObject({ object: 'chat.completion', usage, system_fingerprint });
   expect(await ask('base-agent')).toMatchObject({ masksearch: { searches: [] }, usage });
+  expect(await endOf(child)).toBe(0);
+}, 60_000);
+
+test('serve --dtype bfloat16 gives the log-probabilities of a training in bfloat16', async () => {
+  const { config, weights, close } = openModelFolder(BASE);
+  const model = await createNativeModel({ config, weights, dtype: 'bfloat16', threads: 1 });
+  const tokens = Int32Array.of(70, 300, 41, 500, 9, 320);
+  const offsets = Int32Array.of(0, tokens.length);
+  const { logProbs } = await model.score({
+    tokens,
+    offsets,
+    lossMask: Uint8Array.of(0, 1, 1, 1, 1, 1),
+  });
+  await model.dispose();
+  close();
+  const { child, url } = await start('serve', '--model', BASE, '--dtype', 'bfloat16');
+  const response = await fetch(`${url}/v1/completions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({
+      model: 'base',
+      prompt: [...tokens],
+      echo: true,
+      max_tokens: 0,
+      logprobs: 0,
+    }),
+  });
+  const { choices } = (await response.json()) as {
+    choices: [{ logprobs: { token_logprobs: (number | null)[] } }];
+  };
+  expect(choices[0].logprobs.token_logprobs.slice(1)).toEqual([...logProbs.slice(1)]);
   expect(await endOf(child)).toBe(0);
 }, 60_000);
 

@@ -16,6 +16,8 @@ export interface ServedModelOptions {
   /** 0 takes one per core. */
   readonly threads: number;
   readonly device: 'cpu' | 'cuda';
+  /** Default: what the device takes. */
+  readonly dtype?: 'float32' | 'bfloat16';
   readonly agent?: boolean;
   /** `none` uses the plain rendering although the folder has a template. */
   readonly chatTemplate: 'auto' | 'none';
@@ -49,7 +51,7 @@ export async function openServedModel(options: ServedModelOptions): Promise<Serv
     const template = options.chatTemplate === 'none' ? null : readChatTemplate(folder);
     const endTokens = template === null ? [] : endTokensOf(folder, tokenizer);
     if (options.index !== undefined) index = openIndex(options.index);
-    const { agent = false, retrieve = [], device, threads } = options;
+    const { agent = false, retrieve = [], device, dtype, threads } = options;
     const search = agent ? (index ?? (await connectRetrieve(retrieve))) : undefined;
     const episode = resolveEpisodeConfig({});
     const { answerForm } = episode;
@@ -59,7 +61,11 @@ export async function openServedModel(options: ServedModelOptions): Promise<Serv
         ? {}
         : { codec: createChatCodec({ tokenizer, template, toolCalls, answerForm }) };
     const fingerprint = `masksearch-${(await hashPath(folder)).slice(0, 16)}`;
-    const run = { device, ...(threads === 0 ? {} : { threads }) };
+    const run = {
+      device,
+      ...(dtype === undefined ? {} : { dtype }),
+      ...(threads === 0 ? {} : { threads }),
+    };
     const model = await createNativeModel({ config, weights, ...run });
     return {
       server: {
