@@ -9,13 +9,13 @@ import {
   textTokenizer,
   HOSTILE,
 } from '../../test/fixtures.ts';
-import { RoleModel } from '../../test/role-model.ts';
+import type { RoleModel } from '../../test/role-model.ts';
 import { resolveEpisodeConfig } from '../episode-config.ts';
 import { parseTurn } from '../protocol.ts';
 import { trajectoryToExample } from '../trajectory-example.ts';
 import { ROLES } from './prompts/prompts.ts';
 import { synthesize } from './synthesize.ts';
-import { environmentOf, model, search, textsOf, limits } from '../../test/synthesis-environment.ts';
+import { environmentOf, model, textsOf, limits } from '../../test/synthesis-environment.ts';
 
 describe('hostile and broken replies', () => {
   it.each(ROLES.flatMap((role) => HOSTILE_TEXTS.map((text, i) => [role, i, text] as const)))(

@@ -3,7 +3,7 @@ import { trajectorySchema } from '@masksearch/core';
 import type { SearchRequest, SearchTool } from '@masksearch/search';
 import { describe, expect, it } from 'vitest';
 import { FILL_TASK, tagTokenizer, TOKENIZERS } from '../../test/fixtures.ts';
-import { RoleModel } from '../../test/role-model.ts';
+import type { RoleModel } from '../../test/role-model.ts';
 import { resolveEpisodeConfig } from '../episode-config.ts';
 import { parseTurn, renderPrompt } from '../protocol.ts';
 import { trajectoryToExample } from '../trajectory-example.ts';
@@ -15,7 +15,6 @@ import {
   environmentOf,
   model,
   QUESTION,
-  search,
   textsOf,
   limits,
   oracle,
