@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { QuestionTask } from '@masksearch/core';
+import { questionTask } from '@masksearch/core/testing';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { parseConfig } from '../config/load.ts';
 import { runConfigSchema } from '../config/run-config.ts';
@@ -10,18 +10,10 @@ import { openRoleModels } from './role-models.ts';
 
 const BASE = join(import.meta.dirname, '../../../../models/base');
 const endpoint = { baseUrl: 'http://127.0.0.1:1/v1', model: 'x' };
-const task: QuestionTask = {
-  version: 1,
-  type: 'qa',
-  id: 'q',
-  group: 'hop1',
-  difficulty: 0,
-  excludedPassages: [],
+const task = questionTask({
   question: 'What is the capital of Latvia?',
   golds: [{ text: 'Riga', aliases: [] }],
-  supporting: [],
-  steps: [],
-};
+});
 
 let folder: string;
 beforeEach(() => {

@@ -7,12 +7,8 @@ import { ChatResponse, type Choice } from './chat-response.ts';
 import type { ServedModel } from './served-model.ts';
 import { type JsonCheck, jsonCheckOf } from './json-format.ts';
 import { type SendPart, sendParts } from './send-parts.ts';
-import { sampleTurn, sampleWholeTurn, type TurnJob } from './sample-turn.ts';
-import { checkChoices, stopStringsOf, tokenBudget } from './sampling-request.ts';
-import { TurnText } from './turn-text.ts';
-
-/** Tokens between two looks at the text: of a stream, and where a stop string may end the turn. */
-const PIECE_TOKENS = 4;
+import { sampleTurn, sampleWholeTurn, together, type TurnJob, turnJobOf } from './sample-turn.ts';
+import { checkChoices, tokenBudget } from './sampling-request.ts';
 
 /** Times that a choice is sampled until it is the JSON asked for. */
 const JSON_TRIES = 4;
@@ -44,62 +40,35 @@ export class CompletionService {
       call.send(200, await this.complete(request, call.signal));
       return;
     }
-    await this.#together(request, call.signal, (job) =>
-      sendParts(call.events(), (send) => this.#stream(job, send)),
-    );
+    await together(call.signal, (signal) => {
+      const job = this.#prepare(request, signal);
+      return sendParts(call.events(), (send) => this.#stream(job, send));
+    });
   }
 
   /** @returns a whole answer. @throws {HttpError} 400: the request cannot be answered. */
   complete(request: ChatRequest, signal: AbortSignal): Promise<object> {
-    return this.#together(request, signal, (job) => this.#whole(job));
-  }
-
-  /** When one choice fails the others are told to stop. */
-  async #together<T>(
-    request: ChatRequest,
-    signal: AbortSignal,
-    work: (job: Job) => Promise<T>,
-  ): Promise<T> {
-    const failed = new AbortController();
-    const job = this.#prepare(request, AbortSignal.any([signal, failed.signal]));
-    try {
-      return await work(job);
-    } catch (error) {
-      failed.abort();
-      throw error;
-    }
+    return together(signal, (either) => this.#whole(this.#prepare(request, either)));
   }
 
   #prepare(request: ChatRequest, signal: AbortSignal): Job {
     const { format, limits, sampler, tokenizer } = this.#served;
     const tools = toolsOf(request);
-    const stopStrings = stopStringsOf(request);
     const prompt = format.encode(request.messages, tools);
     checkChoices(request.n ?? 1, limits);
     const asked = request.max_completion_tokens ?? request.max_tokens;
     const maxTokens = tokenBudget(limits, { field: 'messages', tokens: prompt.length }, asked);
-    const looksOften = request.stream === true || stopStrings.length > 0;
     const seed = request.seed ?? randomInt(2 ** 47);
     const turns: TurnJob[] = [];
     const check = jsonCheckOf(request.response_format);
     const turnOf = (index: number, attempt: number): TurnJob => {
-      const turn = {
-        sampler,
-        prompt,
-        signal,
-        maxTokens,
-        key: streamKey('chat', seed, index, ...(attempt === 0 ? [] : [attempt])),
-        temperature: request.temperature ?? 1,
-        stop: format.stop,
-        pieceTokens: looksOften ? PIECE_TOKENS : maxTokens,
-        text: new TurnText({
-          tokenizer,
-          stop: stopStrings,
-          includeStop: request.include_stop_str_in_output === true,
-          silent: format.silent,
-          holdFrom: tools.length === 0 ? () => -1 : format.callStart,
-        }),
-      };
+      const key = streamKey('chat', seed, index, ...(attempt === 0 ? [] : [attempt]));
+      const holdFrom = tools.length === 0 ? () => -1 : format.callStart;
+      const turn = turnJobOf(
+        request,
+        { sampler, prompt, signal, maxTokens, key, stop: format.stop },
+        { tokenizer, silent: format.silent, holdFrom },
+      );
       turns.push(turn);
       return turn;
     };

@@ -1,7 +1,11 @@
 // One sampled turn, piece by piece: the engine's tokens go into a TurnText as they come.
 import { CancelledError, type StreamKey } from '@masksearch/core';
 import type { Sampler, StopSequence } from '@masksearch/model';
-import type { TurnText } from './turn-text.ts';
+import { type SamplingRequest, stopStringsOf } from './sampling-request.ts';
+import { type TextOptions, TurnText } from './turn-text.ts';
+
+/** Tokens between two looks at the text: of a stream, and where a stop string may end the turn. */
+const PIECE_TOKENS = 4;
 
 export interface TurnJob {
   readonly sampler: Sampler;
@@ -15,6 +19,42 @@ export interface TurnJob {
   /** Tokens between two looks at the text; sampled past a stop string at most. */
   readonly pieceTokens: number;
   readonly signal: AbortSignal;
+}
+
+type FromRequest = 'temperature' | 'pieceTokens' | 'text';
+
+/** A turn as a request wants it; what the request leaves open is as in OpenAI's API. */
+export function turnJobOf(
+  request: SamplingRequest,
+  turn: Omit<TurnJob, FromRequest>,
+  format: Pick<TextOptions, 'tokenizer' | 'silent' | 'holdFrom'>,
+): TurnJob {
+  const stop = stopStringsOf(request);
+  const looksOften = request.stream === true || stop.length > 0;
+  return {
+    ...turn,
+    temperature: request.temperature ?? 1,
+    pieceTokens: looksOften ? PIECE_TOKENS : turn.maxTokens,
+    text: new TurnText({
+      ...format,
+      stop,
+      includeStop: request.include_stop_str_in_output === true,
+    }),
+  };
+}
+
+/** Work on several turns; when it fails, the signal that it was given tells those that still run to stop. */
+export async function together<T>(
+  signal: AbortSignal,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const failed = new AbortController();
+  try {
+    return await work(AbortSignal.any([signal, failed.signal]));
+  } catch (error) {
+    failed.abort();
+    throw error;
+  }
 }
 
 /**

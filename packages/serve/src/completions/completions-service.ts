@@ -1,11 +1,17 @@
 // Text completions: prompts in text or tokens, continued as they are, without any format of a conversation.
 import { randomInt } from 'node:crypto';
 import { streamKey } from '@masksearch/core';
-import { sampleTurn, sampleWholeTurn, type TurnJob } from '../chat/sample-turn.ts';
-import { checkChoices, stopStringsOf, tokenBudget } from '../chat/sampling-request.ts';
+import {
+  sampleTurn,
+  sampleWholeTurn,
+  together,
+  type TurnJob,
+  turnJobOf,
+} from '../chat/sample-turn.ts';
+import { checkChoices, tokenBudget } from '../chat/sampling-request.ts';
 import type { ServedModel } from '../chat/served-model.ts';
 import { type SendPart, sendParts } from '../chat/send-parts.ts';
-import { type TokenText, TurnText } from '../chat/turn-text.ts';
+import type { TokenText } from '../chat/turn-text.ts';
 import type { Usage } from '../chat/wire-usage.ts';
 import { HttpError } from '../http/http-error.ts';
 import type { Call } from '../http/server.ts';
@@ -14,8 +20,6 @@ import { type TextChoice, TextResponse, type ToldToken } from './completions-res
 
 /** As in OpenAI's API. */
 const DEFAULT_TOKENS = 16;
-/** Tokens between two looks at the text: of a stream, and where a stop string may end it. */
-const PIECE_TOKENS = 4;
 
 interface Job {
   readonly request: CompletionsRequest;
@@ -36,19 +40,11 @@ export class CompletionsService {
 
   /** @throws {HttpError} 400: the request cannot be answered. */
   async answer(request: CompletionsRequest, call: Call): Promise<void> {
-    // When one choice fails the others are told to stop.
-    const failed = new AbortController();
-    const job = this.#prepare(request, AbortSignal.any([call.signal, failed.signal]));
-    try {
-      if (request.stream === true) {
-        await sendParts(call.events(), (send) => this.#stream(job, send));
-      } else {
-        await this.#whole(job, call);
-      }
-    } catch (error) {
-      failed.abort();
-      throw error;
-    }
+    await together(call.signal, (signal) => {
+      const job = this.#prepare(request, signal);
+      if (request.stream !== true) return this.#whole(job, call);
+      return sendParts(call.events(), (send) => this.#stream(job, send));
+    });
   }
 
   #prepare(request: CompletionsRequest, signal: AbortSignal): Job {
@@ -56,30 +52,19 @@ export class CompletionsService {
     const prompts = promptsOf(request, tokenizer);
     const choices = request.n ?? 1;
     checkChoices(prompts.length * choices, limits);
-    const stopStrings = stopStringsOf(request);
     const stop = [...format.silent, ...(request.stop_token_ids ?? [])].map((id) => [id]);
     const seed = request.seed ?? randomInt(2 ** 47);
     const turns = prompts.flatMap((prompt, p) => {
       const asked = request.max_tokens ?? DEFAULT_TOKENS;
       const maxTokens = tokenBudget(limits, { field: 'prompt', tokens: prompt.length }, asked);
-      const looksOften = request.stream === true || stopStrings.length > 0;
-      return Array.from({ length: choices }, (_, index) => ({
-        sampler,
-        prompt,
-        signal,
-        maxTokens,
-        key: streamKey('completions', seed, p, index),
-        temperature: request.temperature ?? 1,
-        stop,
-        pieceTokens: looksOften ? PIECE_TOKENS : maxTokens,
-        text: new TurnText({
-          tokenizer,
-          stop: stopStrings,
-          includeStop: request.include_stop_str_in_output === true,
-          silent: format.silent,
-          holdFrom: () => -1,
-        }),
-      }));
+      return Array.from({ length: choices }, (_, index) => {
+        const key = streamKey('completions', seed, p, index);
+        return turnJobOf(
+          request,
+          { sampler, prompt, signal, maxTokens, key, stop },
+          { tokenizer, silent: format.silent, holdFrom: () => -1 },
+        );
+      });
     });
     const response = new TextResponse({
       model: this.name,

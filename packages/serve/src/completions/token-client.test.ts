@@ -8,7 +8,7 @@ import {
   runEpisode,
 } from '@masksearch/agent';
 import { TokenClient, ResponseCache } from '@masksearch/chat';
-import type { QuestionTask } from '@masksearch/core';
+import { questionTask } from '@masksearch/core/testing';
 import type { LanguageModel, Sampler } from '@masksearch/model';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { protocolTokenizer as tokenizer } from '../../test/scripted-model.ts';
@@ -22,18 +22,10 @@ import {
   tinyModel,
 } from '../../test/served.ts';
 
-const task: QuestionTask = {
-  version: 1,
-  type: 'qa',
-  id: 'q',
-  group: 'hop1',
-  difficulty: 0,
-  excludedPassages: [],
+const task = questionTask({
   question: 'What is the capital of Latvia?',
   golds: [{ text: 'Riga', aliases: [] }],
-  supporting: [],
-  steps: [],
-};
+});
 
 const play = (sampler: Sampler, temperature: number) =>
   runEpisode({
