@@ -8,7 +8,7 @@ import {
   type PackedBatch,
 } from '@masksearch/model';
 import { describe, expect, test } from 'vitest';
-import { createNativeModel } from './native-language-model.ts';
+import { createNativeModel } from './create-native-model.ts';
 
 const config = {
   vocabularySize: 50,

@@ -3,12 +3,9 @@ import { InputError } from '@masksearch/core';
 import type { PackedBatch } from '@masksearch/model';
 import { runBfloat16Golden } from '@masksearch/model/conformance';
 import { describe, expect, test } from 'vitest';
+import { createNativeModel, type NativeModelOptions } from './create-native-model.ts';
 import { planMemory } from './memory-plan.ts';
-import {
-  createNativeModel,
-  type NativeLanguageModel,
-  type NativeModelOptions,
-} from './native-language-model.ts';
+import type { NativeLanguageModel } from './native-language-model.ts';
 
 runBfloat16Golden({
   name: 'native',

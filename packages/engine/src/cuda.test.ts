@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { InputError, UnavailableError } from '@masksearch/core';
 import { initializeWeights, type PackedBatch } from '@masksearch/model';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { createNativeModel, type NativeModelOptions } from './native-language-model.ts';
+import { createNativeModel, type NativeModelOptions } from './create-native-model.ts';
 
 const PLUGIN_FOLDER = fileURLToPath(
   new URL('../../../native/engine/build/cuda/emulator/', import.meta.url),

@@ -1,5 +1,5 @@
 import { runConformance, runGolden } from '@masksearch/model/conformance';
-import { createNativeModel, type NativeModelOptions } from './native-language-model.ts';
+import { createNativeModel, type NativeModelOptions } from './create-native-model.ts';
 
 for (const threads of [1, 2]) {
   const implementation = {

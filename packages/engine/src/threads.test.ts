@@ -2,7 +2,8 @@
 import { setImmediate } from 'node:timers/promises';
 import type { NamedTensor, PackedBatch } from '@masksearch/model';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createNativeModel, type NativeLanguageModel } from './native-language-model.ts';
+import { createNativeModel } from './create-native-model.ts';
+import type { NativeLanguageModel } from './native-language-model.ts';
 
 const config = {
   vocabularySize: 300,
