@@ -30,11 +30,12 @@ constexpr ptrdiff_t stored_row(DataType type, int width) {
 // (their values past n do not matter). In bfloat16 rows 2p and 2p + 1 of b lie interleaved, element
 // by element, at row p: b + (j / 32) * b_panel + p * b_row. init null means 0; init_row 0 repeats one
 // row; init may be c, which makes it +=.
-struct MatMul {
+template <class T>
+struct Product {
   int m, n, k;
-  const void* a;
+  const T* a;
   ptrdiff_t a_row;
-  const void* b;
+  const T* b;
   ptrdiff_t b_row;
   ptrdiff_t b_panel;
   const float* init;
@@ -42,6 +43,7 @@ struct MatMul {
   float* c;
   ptrdiff_t c_row;
 };
+using MatMul = Product<void>;  // its type is that of the table of kernels it is given to
 
 constexpr int kPanel = 32;  // columns in a panel of a packed matrix; also keys in a key tile
 inline int panels(int n) { return (n + kPanel - 1) / kPanel; }

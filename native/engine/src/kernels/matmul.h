@@ -11,22 +11,6 @@ constexpr int kPerUnit = std::is_same_v<T, float> ? 1 : 2;
 template <class T>
 using UnitLanes = decltype(load(static_cast<const Unit<T>*>(nullptr)));
 
-// MatMul with its types; see there.
-template <class T>
-struct Product {
-  int m, n, k;
-  const T* a;
-  ptrdiff_t a_row;
-  const T* b;
-  ptrdiff_t b_row;
-  ptrdiff_t b_panel;
-  const float* init;
-  ptrdiff_t init_row;
-  float* c;
-  ptrdiff_t c_row;
-};
-
-
 #if defined(__AVX512F__)
 constexpr int kTileRows = 14;    // 14 x 2 accumulators of 32 registers
 constexpr int kTileVectors = 2;
