@@ -1,5 +1,6 @@
 // The cheapest task for a DAPO step of a large random model: a sample is right if its first token is an even one.
 import { streamKey, type Sample } from '../packages/core/src/index.ts';
+import { sampleOfTurns } from '../packages/core/src/testing.ts';
 import type { LanguageModel, Sampler } from '../packages/model/src/index.ts';
 import type { Collect, CollectRequest } from '../packages/train/src/index.ts';
 
@@ -48,27 +49,19 @@ async function playOne(
     turn: 0,
   });
   sequence.close();
-  const start = task.prompt.length;
-  const end = start + tokens.length;
   const outcome = (tokens[0] ?? 0) % 2 === 0 ? 1 : 0;
-  return {
-    version: 1,
+  const turns = [
+    { author: 'user', ids: task.prompt },
+    { author: 'policy', ids: tokens, logProbs },
+  ] as const;
+  return sampleOfTurns(turns, {
     taskId: task.id,
     group: task.group,
     sampleIndex,
     policyVersion: version,
-    ids: [...task.prompt, ...tokens],
-    mask: [...task.prompt.map(() => 0), ...tokens.map(() => 1)],
-    logProbs: [...task.prompt.map(() => 0), ...logProbs],
-    segments: [
-      { author: 'user', start: 0, end: start },
-      { author: 'policy', start, end },
-    ],
-    searches: [],
     answer: [String(tokens[0])],
-    finishReason: 'answer',
     rewardTerms: { answer: outcome },
     reward: outcome,
     outcome,
-  };
+  });
 }

@@ -1,5 +1,6 @@
 // The smallest task that needs a search: ask, read what the tool wrote, answer.
 import { RandomStream, streamKey, type Sample } from '@masksearch/core';
+import { sampleOfTurns } from '@masksearch/core/testing';
 import type { LanguageModel, SamplerSequence } from '@masksearch/model';
 import type { Collect, CollectContext, CollectRequest } from '../src/index.ts';
 import type { BigramModel } from './bigram-model.ts';
@@ -36,41 +37,29 @@ export async function playGame(
   { version }: CollectContext,
 ): Promise<Sample> {
   const begins = 1 + new RandomStream('game-prompt', serial, sampleIndex).below(3);
-  const ids = [...Array.from({ length: begins }, () => BEGIN), QUESTION + task.question];
-  const logProbs = ids.map(() => 0);
-  const act = async (): Promise<number> => {
-    const token = await player(ids);
-    ids.push(token.id);
-    logProbs.push(token.logProb);
-    return token.id;
-  };
-  const isSearch = (await act()) === SEARCH;
-  ids.push(isSearch ? EVIDENCE + task.question : NOTHING);
-  logProbs.push(0);
-  const isRight = (await act()) === ANSWER + task.question;
-  const n = ids.length;
-  return {
-    version: 1,
+  const prompt = [...Array.from({ length: begins }, () => BEGIN), QUESTION + task.question];
+  const query = await player(prompt);
+  const isSearch = query.id === SEARCH;
+  const found = isSearch ? EVIDENCE + task.question : NOTHING;
+  const answer = await player([...prompt, query.id, found]);
+  const isRight = answer.id === ANSWER + task.question;
+  const turns = [
+    { author: 'user', ids: prompt },
+    { author: 'policy', ids: [query.id], logProbs: [query.logProb] },
+    { author: 'tool', ids: [found] },
+    { author: 'policy', ids: [answer.id], logProbs: [answer.logProb] },
+  ] as const;
+  return sampleOfTurns(turns, {
     taskId: task.id,
     group: task.group,
     sampleIndex,
     policyVersion: version,
-    ids,
-    mask: ids.map((_, t) => (t === n - 3 || t === n - 1 ? 1 : 0)),
-    logProbs,
-    segments: [
-      { author: 'user', start: 0, end: n - 3 },
-      { author: 'policy', start: n - 3, end: n - 2 },
-      { author: 'tool', start: n - 2, end: n - 1 },
-      { author: 'policy', start: n - 1, end: n },
-    ],
     searches: isSearch ? [{ query: task.id, provider: 'game', results: [] }] : [],
-    answer: [String(ids[n - 1])],
-    finishReason: 'answer',
+    answer: [String(answer.id)],
     rewardTerms: { format: isSearch ? 1 : 0, answer: isRight ? 1 : 0 },
     reward: (isRight ? 0.9 : 0) + (isSearch ? 0.1 : 0),
     outcome: isRight ? 1 : 0,
-  };
+  });
 }
 
 /** Plays all samples of all requests with a bigram model. */

@@ -1,32 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { sampleSchema, type Sample } from '@masksearch/core';
+import type { Sample } from '@masksearch/core';
+import { sampleOfTurns } from '@masksearch/core/testing';
 import { expectedAcceptRate, NO_GROUPS_SEEN, observeRound } from './accept-rate.ts';
 import { judgeByAnswer, judgeByOutcome, judgeByReward } from './judge-group.ts';
 import { dapoRecipe, grpoRecipe, sampleMeanWeights } from './recipe.ts';
 
 /** A group with these rewards and outcomes; nothing else of a sample is looked at. */
 function groupOf(members: readonly (readonly [reward: number, outcome: 0 | 1])[]): Sample[] {
-  return members.map(([reward, outcome], sampleIndex) => ({
-    ...sampleSchema.parse({
-      version: 1,
-      taskId: 't',
-      group: 'k1',
-      sampleIndex,
-      policyVersion: 0,
-      ids: [1, 2],
-      mask: [0, 1],
-      logProbs: [0, -1],
-      segments: [],
-      searches: [],
-      answer: null,
-      finishReason: 'answer',
-      rewardTerms: {},
-      reward: 0,
-      outcome,
-    }),
-    reward,
-  }));
+  return members.map(([reward, outcome], sampleIndex) =>
+    sampleOfTurns([], { sampleIndex, reward, outcome }),
+  );
 }
 
 describe('judgeByOutcome', () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Sample, SearchCall } from '@masksearch/core';
+import { sampleOfTurns } from '@masksearch/core/testing';
 import type { GeneratedGroup } from './collect-groups.ts';
 import { rolloutMetrics, samplingMetrics } from './rollout-metrics.ts';
 
@@ -10,36 +11,12 @@ function search(query: string, found: boolean): SearchCall {
 
 /** Prompt of 3 tokens, then turns of `turnTokens` policy tokens, each but the last answered by 5 tool tokens. */
 function sampleOf(turnTokens: readonly number[], more: Partial<Sample>): Sample {
-  const segments: Sample['segments'] = [{ author: 'user', start: 0, end: 3 }];
-  let end = 3;
-  turnTokens.forEach((tokens, turn) => {
-    segments.push({ author: 'policy', start: end, end: end + tokens });
-    end += tokens;
-    if (turn === turnTokens.length - 1) return;
-    segments.push({ author: 'tool', start: end, end: end + 5 });
-    end += 5;
-  });
-  const mask = segments.flatMap((s) =>
-    Array.from({ length: s.end - s.start }, () => (s.author === 'policy' ? 1 : 0)),
-  );
-  return {
-    version: 1,
-    taskId: 't',
-    group: 'k1',
-    sampleIndex: 0,
-    policyVersion: 0,
-    ids: mask.map(() => 1),
-    mask,
-    logProbs: mask.map((m) => -m),
-    segments,
-    searches: [],
-    answer: null,
-    finishReason: 'answer',
-    rewardTerms: {},
-    reward: 0,
-    outcome: 0,
-    ...more,
-  };
+  const tool = { author: 'tool', ids: new Int32Array(5) } as const;
+  const turns = turnTokens.flatMap((tokens) => [
+    { author: 'policy', ids: new Int32Array(tokens) } as const,
+    tool,
+  ]);
+  return sampleOfTurns([{ author: 'user', ids: new Int32Array(3) }, ...turns.slice(0, -1)], more);
 }
 
 const right = sampleOf([4, 6], {
