@@ -84,7 +84,7 @@ export const modelSchema = section(
   },
   'the model; sizes apply when it starts from random weights',
 ).refine(({ backend, dtype }) => backend === 'native' || dtype === 'float32', {
-  message: 'expected float32, as only the native backend stores in bfloat16',
+  message: 'expected float32, as tfjs has no bfloat16 (--model.dtype float32, or --backend native)',
   path: ['dtype'],
 });
 

@@ -70,7 +70,7 @@ describe('model.dtype', () => {
     const refused = () => parse({ backend: 'tfjs-wasm', dtype: 'bfloat16' });
     expect(refused).toThrow(ConfigError);
     expect(refused).toThrow(
-      /model\.dtype: expected float32, as only the native backend stores in bfloat16/,
+      /model\.dtype: expected float32, as tfjs has no bfloat16 \(--model\.dtype float32, or/,
     );
     expect(() => parse({ dtype: 'float16' })).toThrow(ConfigError);
   });
