@@ -1,18 +1,23 @@
-// DAPO steps at Qwen2.5-0.5B's shape through the trainer itself: memory beside the planner's figure, and resumption.
+// DAPO steps at Qwen2.5-0.5B's shape through the trainer itself: memory beside the planner's figure, resumption, what is saved.
 //
-// Usage: node bench/full-shape-dapo.ts full|lora <model folder> <output folder> [--steps 1] [--threads 2]
-// The folder is one of `bench/full-shape.ts make`. Called again with more steps it resumes from its checkpoint.
+// Usage: node bench/full-shape-dapo.ts full|lora <model folder> <output folder> [--steps 1] [--dtype float32] [--threads 2]
+// The folder is one of `bench/full-shape.ts make`. Called again with more steps it resumes from its checkpoint. It leaves
+// what bench/peers/check_checkpoint.py compares with transformers.
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { memoryNeeds } from '../apps/cli/src/plan/memory-needs.ts';
-import { createNativeModel } from '../packages/engine/src/index.ts';
-import { loraTargets, openModelFolder, parameterCount } from '../packages/model/src/index.ts';
 import { loadTokenizer } from '../packages/tokenizer/src/index.ts';
 import { constantSchedule, dapo, latestCheckpoint } from '../packages/train/src/index.ts';
 import { playCoins, type CoinTask } from './coin-game.ts';
-import { printRow } from './search-rows.ts';
+import {
+  checkedSetting,
+  largestChange,
+  openFullShape,
+  printPeak,
+  saveForPeer,
+  textTokens,
+  wholeSequence,
+} from './full-shape-model.ts';
 
-const RANK = 8;
 const SAMPLES = 4;
 const NEW_TOKENS = 6;
 const PROMPT = 'Which river runs through the capital of France, and where does it meet the sea?';
@@ -31,31 +36,23 @@ const { positionals, values } = parseArgs({
   allowPositionals: true,
   options: {
     steps: { type: 'string', default: '1' },
+    dtype: { type: 'string', default: 'float32' },
     threads: { type: 'string', default: '2' },
   },
 });
 const [mode = '', folder = '', target = ''] = positionals;
-if (mode !== 'full' && mode !== 'lora') throw new Error('expected full or lora');
-const threads = Number(values.threads);
-const checkpoints = join(target, `dapo-${mode}`);
+const setting = checkedSetting(mode, values);
+const checkpoints = join(target, 'checkpoints');
 const isResumed = latestCheckpoint(checkpoints) !== undefined;
 
-const tokenizer = loadTokenizer(join(folder, 'tokenizer.json'));
-const prompt = tokenizer.encode(PROMPT);
+const prompt = loadTokenizer(join(folder, 'tokenizer.json')).encode(PROMPT);
 const tasks: CoinTask[] = ['a', 'b', 'c', 'd'].map((id) => ({ id, group: 'coin', prompt }));
-const source = openModelFolder(folder);
-const { config } = source;
-const lora = { rank: RANK, alpha: 2 * RANK, dropout: 0, targets: loraTargets };
-const model = await createNativeModel({
-  config,
-  weights: source.weights,
-  threads,
-  ...(mode === 'lora' ? { adapter: { config: lora, seed: 1 } } : {}),
-});
-source.close();
-
 const sequenceTokens = prompt.length + NEW_TOKENS;
 const batchTokens = SAMPLES * sequenceTokens;
+const step = { setting, sequenceTokens, batchTokens, sampled: SAMPLES };
+const model = await openFullShape(folder, setting);
+const text = wholeSequence(textTokens(folder, 48));
+const before = await model.score(text);
 await dapo({
   model,
   tasks,
@@ -67,43 +64,24 @@ await dapo({
     miniBatches: 1,
     microBatchTokens: batchTokens,
     maximumLagSteps: 0,
-    klCoefficient: mode === 'lora' ? 0.01 : 0,
+    klCoefficient: setting.mode === 'lora' ? 0.01 : 0,
     seed: 1,
   },
-  schedule: constantSchedule(1e-5),
+  // Far above a real one, so that one step shows in every token.
+  schedule: constantSchedule(1e-3),
   checkpoints: { folder: checkpoints, everySteps: 1, keep: 1 },
-  onStep: (row) => report({ ...row }),
+  onStep: (row) => {
+    const metrics = REPORTED.flatMap((key) => (key in row ? [[key, row[key]]] : []));
+    report(`step ${row.step}`, Object.fromEntries(metrics));
+  },
 });
-report({ saved: true });
+report('checkpoint saved');
+const after = await model.score(text);
+await saveForPeer(model, folder, target);
+report('model saved', { changed: largestChange(before.logProbs, after.logProbs) });
 await model.dispose();
 
-function report(metrics: Readonly<Record<string, unknown>>): void {
-  const need = memoryNeeds({
-    config,
-    sequenceTokens: [sequenceTokens],
-    microBatchTokens: batchTokens,
-    concurrency: SAMPLES,
-    rank: RANK,
-    threads,
-    dtype: 'float32',
-    memoryBytes: 0,
-  }).find((candidate) => candidate.mode === mode);
-  const planned = (need?.totalBytes ?? NaN) / 1e9;
-  const what = metrics['saved'] === true ? 'checkpoint saved' : `step ${String(metrics['step'])}`;
-  const peak = (process.resourceUsage().maxRSS * 1024) / 1e9;
-  printRow(
-    {
-      case: `full shape 0.5B: DAPO ${mode}, ${what}${isResumed ? ', resumed' : ''}`,
-      unit: 'GB, peak resident memory of the process',
-      measured: Number(peak.toFixed(3)),
-      floor: Number(planned.toFixed(3)),
-      floorIs: 'what the planner says',
-      weights: Number(((4 * parameterCount(config)) / 1e9).toFixed(3)),
-      tokens: batchTokens,
-      ...Object.fromEntries(
-        REPORTED.flatMap((key) => (key in metrics ? [[key, metrics[key]]] : [])),
-      ),
-    },
-    `node bench/full-shape-dapo.ts ${mode}`,
-  );
+function report(what: string, metrics: Readonly<Record<string, unknown>> = {}): void {
+  const details = { ...metrics, command: `node bench/full-shape-dapo.ts ${setting.mode}` };
+  printPeak(`DAPO ${setting.mode}, ${what}${isResumed ? ', resumed' : ''}`, step, details);
 }
