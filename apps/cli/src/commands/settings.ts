@@ -1,12 +1,12 @@
 // What stage commands have in common: the shared options, and the configuration and run they resolve to.
 import { existsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { stringify } from 'yaml';
 import { applyFlags, type Flag } from '../config/flags.ts';
 import { jsonSchemaOf } from '../config/leaves.ts';
 import { lineOfKey, parseConfig, readConfigFile } from '../config/load.ts';
-import { findFrom, withModelFolders } from '../config/paths.ts';
+import { findFrom, withPathsFrom } from '../config/paths.ts';
 import { runConfigSchema, type RunConfig } from '../config/run-config.ts';
 import type { RunContext } from '../run/run-folder.ts';
 
@@ -54,8 +54,8 @@ export function resolveRun(
     process.stdout.write(`${JSON.stringify(jsonSchemaOf(runConfigSchema), null, 2)}\n`);
     return undefined;
   }
-  const values = readValues(options);
-  const config = parseConfig(runConfigSchema, applyFlags(values, flags, options), 'flags');
+  const values = withPathsFrom('.', applyFlags(readValues(options), flags, options));
+  const config = parseConfig(runConfigSchema, values, 'flags');
   if (options.printConfig) {
     process.stdout.write(stringify(config));
     return undefined;
@@ -72,7 +72,7 @@ function readValues({ config, run }: SharedOptions): Readonly<Record<string, unk
   const values = readConfigFile(path);
   // The file is checked alone first, so that a wrong key is looked for in the right place.
   parseConfig(runConfigSchema, values, (key) => placeOf(path, key));
-  return withModelFolders(values, path);
+  return withPathsFrom(dirname(path), values);
 }
 
 function placeOf(path: string, key: string): string {

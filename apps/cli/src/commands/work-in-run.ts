@@ -3,7 +3,7 @@ import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { InputError, writeFileAtomic } from '@masksearch/core';
 import { stringify } from 'yaml';
-import { withLastingModelFolders } from '../config/paths.ts';
+import { withLastingPaths } from '../config/paths.ts';
 import { withRunLock } from '../run/lock.ts';
 import { CONFIG_FILE, type ResolvedRun } from './settings.ts';
 
@@ -23,7 +23,7 @@ export async function workInRun<T>(
   const isNew = !existsSync(folder);
   try {
     return await withRunLock(folder, () => {
-      writeFileAtomic(join(folder, CONFIG_FILE), stringify(withLastingModelFolders(config)));
+      writeFileAtomic(join(folder, CONFIG_FILE), stringify(withLastingPaths(config)));
       return work();
     });
   } catch (error) {

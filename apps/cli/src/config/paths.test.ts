@@ -1,9 +1,9 @@
 import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
-import { join, relative } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { findFrom, shippedConfig, withLastingModelFolders, withModelFolders } from './paths.ts';
+import { findFrom, shippedConfig, withLastingPaths, withPathsFrom } from './paths.ts';
 
 const ROOT = join(import.meta.dirname, '../../../..');
 const BASE = join(ROOT, 'models/base');
@@ -19,7 +19,7 @@ afterAll(() => {
 
 describe('model folders of a configuration file', () => {
   const found = (from: string, file = join(folder, 'configs/a.yaml')): unknown =>
-    withModelFolders({ model: { from, width: 8 } }, file)['model'];
+    withPathsFrom(dirname(file), { model: { from, width: 8 } })['model'];
 
   test('are looked for beside the file', () => {
     expect(found('mine')).toEqual({ from: join(folder, 'configs/mine'), width: 8 });
@@ -42,14 +42,14 @@ describe('model folders of a configuration file', () => {
 
   test('are remembered so that any other folder finds them, null as null', () => {
     const values = { model: { from: 'src' }, tasks: { spanModel: null } };
-    expect(withLastingModelFolders(values)).toEqual({
+    expect(withLastingPaths(values)).toEqual({
       model: { from: relative(ROOT, join(process.cwd(), 'src')) },
       tasks: { spanModel: null },
     });
-    expect(withLastingModelFolders({ tasks: { spanModel: folder } })).toEqual({
+    expect(withLastingPaths({ tasks: { spanModel: folder } })).toEqual({
       tasks: { spanModel: folder },
     });
-    expect(withLastingModelFolders({ model: { from: BASE } })).toEqual({
+    expect(withLastingPaths({ model: { from: BASE } })).toEqual({
       model: { from: 'models/base' },
     });
   });
@@ -59,6 +59,42 @@ describe('model folders of a configuration file', () => {
     const short = relative(process.cwd(), path);
     return short.startsWith('..') ? path : short;
   }
+});
+
+describe('data that a configuration names', () => {
+  const values = {
+    corpus: { input: 'wiki.xml', heldoutShare: 0.1 },
+    search: { record: 'tape', replay: null },
+    synthesis: { evaluationFiles: ['../a.jsonl', '/b.jsonl'] },
+  };
+
+  test('is looked for from the file, never among what comes with the package', () => {
+    expect(withPathsFrom(join(folder, 'configs'), values)).toEqual({
+      corpus: { input: join(folder, 'configs/wiki.xml'), heldoutShare: 0.1 },
+      search: { record: join(folder, 'configs/tape'), replay: null },
+      synthesis: { evaluationFiles: [join(folder, 'a.jsonl'), '/b.jsonl'] },
+    });
+    const shipped = { corpus: { input: 'models/base' } };
+    expect(withPathsFrom(folder, shipped)).toEqual({
+      corpus: { input: join(folder, 'models/base') },
+    });
+  });
+
+  test('is found again where it was found, and remembered for any folder', () => {
+    const found = withPathsFrom('.', values);
+    expect(found).toMatchObject({ corpus: { input: 'wiki.xml' } });
+    expect(withPathsFrom('.', found)).toEqual(found);
+    expect(withLastingPaths(found)).toMatchObject({
+      corpus: { input: join(process.cwd(), 'wiki.xml') },
+      search: { record: join(process.cwd(), 'tape'), replay: null },
+      synthesis: { evaluationFiles: [join(process.cwd(), '../a.jsonl'), '/b.jsonl'] },
+    });
+  });
+
+  test('that is no path is left to the schema', () => {
+    const wrong = { corpus: { input: 7 }, search: 'tape', synthesis: { evaluationFiles: [null] } };
+    expect(withPathsFrom(folder, wrong)).toEqual(wrong);
+  });
 });
 
 test('an installed package brings its configurations and the base model', () => {

@@ -9,8 +9,9 @@ Every key is also a flag: \`--rl.steps 100\` for \`masksearch run\`, and without
 \`masksearch rl\`. Unknown keys are errors. \`masksearch run --print-config\` prints what a file and flags resolve to,
 \`--print-schema\` a JSON Schema for editors. This page is written from the schema.
 
-A model folder that a file names (\`model.from\`, \`tasks.spanModel\`) is looked for beside that file, then among what comes with
-\`masksearch\`: \`models/base\`. \`--config\` finds \`runs/configs/*.yaml\` there too. Every other path starts at the working folder.
+Paths start at the file that names them, and at the working folder where a flag does: \`corpus.input\`, \`search.record\` and
+\`search.replay\`, \`synthesis.evaluationFiles\`, and folders of models. A model folder that is not there is looked for among what comes
+with \`masksearch\`: \`models/base\`. \`--config\` finds \`runs/configs/*.yaml\` there too. A run folder remembers them as absolute paths.
 `;
 
 /** Markdown: one list per section, one entry per key. */
