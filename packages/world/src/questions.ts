@@ -7,10 +7,9 @@ import {
   type Gold,
   type QuestionTask,
 } from '@masksearch/core';
-import type { Statement } from './article.ts';
-import type { Entity, Fact } from './block.ts';
+import type { Block, Entity, Fact } from './block.ts';
 import { fillTemplate, relationOf } from './relations.ts';
-import { World, type WorldOptions, type WrittenBlock } from './world.ts';
+import { World, type WorldOptions } from './world.ts';
 
 /** In domain: hop1, hop2 (a bridge), comparison; out of domain: hop3 and list. */
 export const QUESTION_GROUPS = ['hop1', 'hop2', 'comparison', 'hop3', 'list'] as const;
@@ -33,12 +32,12 @@ interface Draft {
   readonly steps: QuestionTask['steps'];
 }
 
-type Drafter = (written: WrittenBlock, stream: RandomStream) => Draft | null;
+type Drafter = (block: Block, stream: RandomStream) => Draft | null;
 
 const drafters: Readonly<Record<QuestionGroup, Drafter>> = {
-  hop1: (written, stream) => draftChain(written, stream, 1),
-  hop2: (written, stream) => draftChain(written, stream, 2),
-  hop3: (written, stream) => draftChain(written, stream, 3),
+  hop1: (block, stream) => draftChain(block, stream, 1),
+  hop2: (block, stream) => draftChain(block, stream, 2),
+  hop3: (block, stream) => draftChain(block, stream, 3),
   comparison: draftComparison,
   list: draftList,
 };
@@ -68,11 +67,13 @@ export function* generateQuestions(options: QuestionOptions): Generator<Question
   checkOptions(options);
   const world = new World(options);
   const seen = new Set<string>();
-  for (let n = 0; n < options.count; n++) {
+  const drawn = Array.from({ length: options.count }, (_, n) => {
     const group = options.kinds[n % options.kinds.length] as QuestionGroup;
     const number = Math.floor(n / options.kinds.length);
-    yield drawTask({ world, options, group, number, seen });
-  }
+    return drawQuestion({ world, options, group, number, seen });
+  });
+  const supporting = supportingPassages(drawn, world, options);
+  for (const question of drawn) yield taskOf(question, supporting.get(question) ?? [], options);
 }
 
 function checkOptions({ kinds, count }: QuestionOptions): void {
@@ -98,28 +99,24 @@ interface DrawRequest {
   readonly seen: Set<string>;
 }
 
-function drawTask({ world, options, group, number, seen }: DrawRequest): QuestionTask {
+interface DrawnQuestion {
+  readonly group: QuestionGroup;
+  readonly number: number;
+  readonly block: Block;
+  readonly draft: Draft;
+}
+
+function drawQuestion({ world, options, group, number, seen }: DrawRequest): DrawnQuestion {
   const { seed, split } = options;
   const stream = new RandomStream(seed, 'world', split, 'question', group, number);
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
-    const written = world.block(stream.below(world.blockCount));
-    const draft = drafters[group](written, stream);
+    const block = world.block(stream.below(world.blockCount));
+    const draft = drafters[group](block, stream);
     if (!draft) continue;
     const key = `${group} ${draft.facts.map(factKey).sort().join(' ')}`;
     if (seen.has(key)) continue;
     seen.add(key);
-    return {
-      version: RECORD_VERSION,
-      type: 'qa',
-      id: `world:${split}:${seed}:${group}:${number}`,
-      group,
-      difficulty: difficulties[group],
-      excludedPassages: [],
-      question: draft.question,
-      golds: [...draft.golds],
-      supporting: supportingPassages(draft.facts, written, options),
-      steps: draft.steps,
-    };
+    return { group, number, block, draft };
   }
   throw new InputError(
     `generateQuestions: expected a world with more than ${number} distinct ${group} questions, received one of ${options.articles} articles; ask for fewer or generate more articles.`,
@@ -130,22 +127,50 @@ function factKey({ subject, relation }: Fact): string {
   return `${subject.documentId}/${relation}`;
 }
 
+/** For each question the passages that state its facts; every block is written once. */
 function supportingPassages(
-  facts: readonly Fact[],
-  written: WrittenBlock,
+  questions: readonly DrawnQuestion[],
+  world: World,
   { passageIdAt }: QuestionOptions,
-): string[] {
-  const statements: Statement[] = facts.flatMap((fact) => written.statements.get(fact) ?? []);
-  const ids = statements.flatMap(({ documentId, start, end }) => [
-    passageIdAt(documentId, start),
-    passageIdAt(documentId, end - 1),
-  ]);
-  return [...new Set(ids)];
+): Map<DrawnQuestion, string[]> {
+  const passages = new Map<DrawnQuestion, string[]>();
+  for (const [block, asked] of Map.groupBy(questions, (question) => question.block)) {
+    const { statements } = world.write(block);
+    for (const question of asked) {
+      const ids = question.draft.facts
+        .flatMap((fact) => statements.get(fact) ?? [])
+        .flatMap(({ documentId, start, end }) => [
+          passageIdAt(documentId, start),
+          passageIdAt(documentId, end - 1),
+        ]);
+      passages.set(question, [...new Set(ids)]);
+    }
+  }
+  return passages;
+}
+
+function taskOf(
+  { group, number, draft }: DrawnQuestion,
+  supporting: string[],
+  { seed, split }: QuestionOptions,
+): QuestionTask {
+  return {
+    version: RECORD_VERSION,
+    type: 'qa',
+    id: `world:${split}:${seed}:${group}:${number}`,
+    group,
+    difficulty: difficulties[group],
+    excludedPassages: [],
+    question: draft.question,
+    golds: [...draft.golds],
+    supporting,
+    steps: draft.steps,
+  };
 }
 
 /** `length` facts, each about the object of the one before; no entity is visited twice. */
-function draftChain(written: WrittenBlock, stream: RandomStream, length: number): Draft | null {
-  const { facts } = written.block;
+function draftChain(block: Block, stream: RandomStream, length: number): Draft | null {
+  const { facts } = block;
   const chain = [stream.pick(facts)];
   while (chain.length < length) {
     const { object } = chain.at(-1) as Fact;
@@ -168,8 +193,8 @@ function draftChain(written: WrittenBlock, stream: RandomStream, length: number)
 }
 
 /** Which of two entities of a kind has the smaller year. */
-function draftComparison(written: WrittenBlock, stream: RandomStream): Draft | null {
-  const { facts } = written.block;
+function draftComparison(block: Block, stream: RandomStream): Draft | null {
+  const { facts } = block;
   const first = stream.pick(facts);
   const { comparison } = relationOf(first.relation);
   if (!comparison) return null;
@@ -186,8 +211,8 @@ function draftComparison(written: WrittenBlock, stream: RandomStream): Draft | n
 }
 
 /** All subjects that share an object. */
-function draftList(written: WrittenBlock, stream: RandomStream): Draft | null {
-  const { facts } = written.block;
+function draftList(block: Block, stream: RandomStream): Draft | null {
+  const { facts } = block;
   const { relation, object } = stream.pick(facts);
   const { list } = relationOf(relation);
   if (!list || typeof object === 'number') return null;

@@ -29,23 +29,22 @@ export interface WorldFact {
   readonly statements: readonly Statement[];
 }
 
-/** A block with its articles written out. */
+/** A block written out. */
 export interface WrittenBlock {
-  readonly block: Block;
   readonly articles: readonly Article[];
   /** Where each fact of the block is stated. */
   readonly statements: ReadonlyMap<Fact, readonly Statement[]>;
 }
 
-/** How many blocks a `World` remembers. */
-const CACHED_BLOCKS = 64;
+/** How many blocks a `World` remembers; one takes about 30 kB. */
+const CACHED_BLOCKS = 1024;
 
 /** Random access to the blocks of one world. @throws {ConfigError} an option is out of range. */
 export class World {
   readonly blockCount: number;
   readonly #options: WorldOptions;
   readonly #names: EntityNames;
-  readonly #cache = new Map<number, WrittenBlock>();
+  readonly #cache = new Map<number, Block>();
 
   constructor(options: WorldOptions) {
     checkOptions(options);
@@ -55,27 +54,28 @@ export class World {
   }
 
   /** Block `index`, 0 to blockCount-1. The last one also holds the articles that fill no block. */
-  block(index: number): WrittenBlock {
+  block(index: number): Block {
     const cached = this.#cache.get(index);
     if (cached) return cached;
-    const written = this.#write(index);
-    this.#cache.set(index, written);
-    const [oldest] = this.#cache.keys();
-    if (this.#cache.size > CACHED_BLOCKS && oldest !== undefined) this.#cache.delete(oldest);
-    return written;
-  }
-
-  #write(index: number): WrittenBlock {
     const { seed, split, articles } = this.#options;
     const isLast = index === this.blockCount - 1;
     const size = isLast ? articles - index * BLOCK_ARTICLES : BLOCK_ARTICLES;
     const block = buildBlock({ seed, split, names: this.#names, index, size });
-    const written = writeArticles(block, `world:${split}:${seed}`);
+    this.#cache.set(index, block);
+    const [oldest] = this.#cache.keys();
+    if (this.#cache.size > CACHED_BLOCKS && oldest !== undefined) this.#cache.delete(oldest);
+    return block;
+  }
+
+  /** The articles of a block; they take three times as long as the block itself and are not remembered. */
+  write(block: Block): WrittenBlock {
+    const { seed, split } = this.#options;
+    const articles = writeArticles(block, `world:${split}:${seed}`);
     const statements = new Map<Fact, Statement[]>(block.facts.map((fact) => [fact, []]));
-    for (const sentence of written.flatMap((article) => article.sentences)) {
+    for (const sentence of articles.flatMap((article) => article.sentences)) {
       for (const fact of sentence.facts) statements.get(fact)?.push(sentence.statement);
     }
-    return { block, articles: written, statements };
+    return { articles, statements };
   }
 }
 
@@ -106,7 +106,7 @@ function checkOptions({ seed, articles, split }: WorldOptions): void {
 export function* generateWorld(options: WorldOptions): Generator<Document> {
   const world = new World(options);
   for (let b = 0; b < world.blockCount; b++) {
-    for (const { document } of world.block(b).articles) yield document;
+    for (const { document } of world.write(world.block(b)).articles) yield document;
   }
 }
 
@@ -114,7 +114,7 @@ export function* generateWorld(options: WorldOptions): Generator<Document> {
 export function* worldFacts(options: WorldOptions): Generator<WorldFact> {
   const world = new World(options);
   for (let b = 0; b < world.blockCount; b++) {
-    for (const [fact, statements] of world.block(b).statements) {
+    for (const [fact, statements] of world.write(world.block(b)).statements) {
       yield {
         subject: reference(fact.subject),
         relation: fact.relation,
