@@ -1,9 +1,10 @@
 import { Tokenizer as ReferenceTokenizer } from '@huggingface/tokenizers';
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { loadTokenizer, parseTokenizer } from './byte-level-tokenizer.ts';
 import { dataFile, readJson } from '../test/data.ts';
+import { inLlama3Form, type ByteLevelFile } from '../test/llama3-form.ts';
 import type { Tokenizer } from './tokenizer.ts';
 import { trainBpe } from './train-bpe.ts';
 
@@ -164,6 +165,32 @@ for (const { name, file, baseline, special, leading, isComparable, decoded } of 
     },
   );
 }
+
+const qwen = dataFile('qwen2.5_tokenizer.rebuilt.json');
+describe.skipIf(qwen.missing)("Llama 3's form (skipped without MASKSEARCH_DATA)", () => {
+  let file: ByteLevelFile;
+  let tokenizer: Tokenizer;
+  let inputs: readonly Inputs[];
+  beforeAll(() => {
+    file = inLlama3Form(readJson(qwen.path) as ByteLevelFile);
+    tokenizer = parseTokenizer(JSON.stringify(file));
+    inputs = readJson(dataFile('inputs.json').path) as Inputs[];
+  }, 60_000);
+
+  it('gives the ids of @huggingface/tokenizers on the 83 inputs and on any text', () => {
+    const reference = new ReferenceTokenizer(file, {});
+    const check = (text: string): void => {
+      const ids = tokenizer.encode(text);
+      const wellFormed = text.toWellFormed();
+      const expected = reference.encode(wellFormed, { add_special_tokens: false });
+      expect([...ids]).toEqual(expected.ids);
+      expect(tokenizer.decode(ids)).toBe(wellFormed);
+      checkOffsets(tokenizer, text);
+    };
+    for (const { text } of inputs) check(text);
+    fc.assert(fc.property(anyText, check), { numRuns: 300 });
+  });
+});
 
 describe('a trained tokenizer', () => {
   const texts = ['the cat and the hat', "it's a café, that's 3 thin cats in the café"];

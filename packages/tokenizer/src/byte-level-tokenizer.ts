@@ -98,9 +98,19 @@ class ByteLevelTokenizer implements Tokenizer {
     return this.#definition.tokenBytes[id] !== undefined;
   }
 
+  bytesOf(id: number): Uint8Array {
+    const bytes = this.#definition.decodedBytes[id];
+    if (bytes === undefined) {
+      throw new InputError(
+        `decode: expected token ids of a vocabulary of ${this.vocabularySize}, received ${id}.`,
+      );
+    }
+    return bytes;
+  }
+
   decode(ids: ArrayLike<number>): string {
     const chunks: Uint8Array[] = [];
-    for (let i = 0; i < ids.length; i++) chunks.push(this.#decodedBytesOf(ids[i] as number));
+    for (let i = 0; i < ids.length; i++) chunks.push(this.bytesOf(ids[i] as number));
     const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(Buffer.concat(chunks));
     return this.#definition.stripsLeadingSpace && text.startsWith(' ') ? text.slice(1) : text;
   }
@@ -117,16 +127,6 @@ class ByteLevelTokenizer implements Tokenizer {
 
   serialize(): string {
     return this.#source;
-  }
-
-  #decodedBytesOf(id: number): Uint8Array {
-    const bytes = this.#definition.decodedBytes[id];
-    if (bytes === undefined) {
-      throw new InputError(
-        `decode: expected token ids of a vocabulary of ${this.vocabularySize}, received ${id}.`,
-      );
-    }
-    return bytes;
   }
 
   #encodePiece(piece: string): Int32Array {

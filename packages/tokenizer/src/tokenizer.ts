@@ -19,6 +19,8 @@ export interface Tokenizer {
   encodeWithOffsets(text: string): Encoding;
   /** False for ids without a token: a model may have more embeddings than its tokenizer has tokens. */
   isToken(id: number): boolean;
+  /** What a token adds to a text, in UTF-8. @throws {InputError} an id without a token. */
+  bytesOf(id: number): Uint8Array;
   /**
    * Inverse of encode; special tokens give their text. Invalid UTF-8 becomes U+FFFD.
    * @throws {InputError} an id without a token.
