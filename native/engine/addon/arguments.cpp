@@ -212,6 +212,11 @@ GenerateRequest read_request(const Napi::Value& value) {
   request.max_tokens = read_size(object, "maxTokens");
   request.temperature = float(read_number(object.Get("temperature"), "temperature"));
   request.turn = uint32_t(read_integer(object.Get("turn"), "turn"));
+  request.top_p = read_optional(object, "topP", 1);
+  Napi::Value allowed = object.Get("allowed");
+  if (!allowed.IsUndefined())
+    request.allowed =
+        copy_array<uint32_t>(allowed, napi_uint32_array, "allowed", "a Uint32Array");
   Napi::Value stop = object.Get("stop");
   if (!stop.IsArray()) refuse(stop, "stop", "an array of Int32Arrays");
   auto sequences = stop.As<Napi::Array>();

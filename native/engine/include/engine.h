@@ -114,6 +114,11 @@ struct GenerateRequest {
   std::vector<std::vector<int32_t>> stop;
   float temperature;  // 0 = greedy
   uint32_t turn;
+  // Draws from the fewest most probable tokens that hold this share, the lower id first among
+  // equals; 1 = all.
+  double top_p = 1;
+  // A bit per token, 32 in a word from the lowest: whether it may be sampled. Empty = all may.
+  std::vector<uint32_t> allowed = {};
 };
 
 enum class GenerateEnd { stop, length, context_full, cancelled };

@@ -105,6 +105,10 @@ export interface NativeRequest {
   readonly maxTokens: number;
   readonly stop: readonly Int32Array[];
   readonly temperature: number;
+  /** Share of the nucleus; 1 = all tokens. */
+  readonly topP: number;
+  /** (⌈V / 32⌉) a bit per token that may be sampled; absent = all. */
+  readonly allowed?: Uint32Array;
   readonly turn: number;
 }
 

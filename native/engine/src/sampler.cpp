@@ -106,10 +106,11 @@ void Sampler::Impl::decode() {
   sampled.resize(size_t(n));
   decoder.pool.run(n, [&](int i, int) {
     const Sequence& s = *batch[i];
+    const std::vector<uint32_t>& allowed = s.request.allowed;
+    const Draw draw = {s.request.temperature, s.draw(), s.request.top_p,
+                       allowed.empty() ? nullptr : allowed.data()};
     sampled[i] = sample_token(decoder.kernels, int(V), logits.data() + i * decoder.logits_row(),
-                              s.request.temperature,
-                              s.draw(),
-                              weights.data() + i * V);
+                              draw, weights.data() + i * V);
   });
   if (std::any_of(sampled.begin(), sampled.end(), [](const auto& t) { return t.token < 0; }))
     for (Sequence* s : batch) s->cached--;  // nothing is taken; the tokens stay pending

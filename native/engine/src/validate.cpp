@@ -24,6 +24,17 @@ void require_range(const char* where, const char* name, double value, bool valid
     reject(std::string(where) + ": expected " + name + " " + range + ", received " + text(value));
 }
 
+void check_allowed(int vocabulary, const std::vector<uint32_t>& allowed) {
+  if (allowed.empty()) return;
+  const size_t words = (size_t(vocabulary) + 31) / 32;
+  if (allowed.size() != words)
+    reject("generate: expected " + std::to_string(words) + " words of allowed tokens, received " +
+           std::to_string(allowed.size()));
+  for (int token = 0; token < vocabulary; token++)
+    if (allowed[token / 32] >> (token % 32) & 1) return;
+  reject("generate: expected at least one allowed token, received none");
+}
+
 }  // namespace
 
 void reject(const std::string& message) { throw std::invalid_argument(message); }
@@ -173,6 +184,9 @@ void check_request(const DecoderConfig& config, const GenerateRequest& request) 
   require_range("generate", "temperature", request.temperature,
                 std::isfinite(request.temperature) && request.temperature >= 0,
                 "finite and >= 0 (0 = greedy)");
+  require_range("generate", "top_p", request.top_p, request.top_p >= 0 && request.top_p <= 1,
+                "in [0, 1] (1 = all tokens)");
+  check_allowed(config.vocabulary_size, request.allowed);
   for (const std::vector<int32_t>& stop : request.stop) {
     if (stop.empty()) reject("generate: expected stop sequences of at least one token");
     check_tokens("generate (stop)", config, stop.data(), int(stop.size()));

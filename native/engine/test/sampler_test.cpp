@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "fixtures.h"
+#include "sample_token.h"
 
 using namespace masksearch;
 using namespace test;
@@ -139,6 +140,70 @@ TEST("sampled frequencies follow the distribution at temperature 1 and 0.5") {
       CHECK(std::fabs(count[v] - kDraws * p) <= 5 * std::sqrt(kDraws * p * (1 - p)) + 1);
     }
   }
+}
+
+// The tokens that some uniform number leads to.
+std::vector<int> drawable(const std::vector<float>& probabilities, double top_p,
+                          const uint32_t* allowed = nullptr) {
+  const int n = int(probabilities.size());
+  std::vector<int> found;
+  for (int i = 0; i < 200; i++) {
+    std::vector<float> logits, scratch(probabilities.size());
+    for (const float p : probabilities) logits.push_back(std::log(p));
+    const int token = sample_token(default_kernels(), n, logits.data(),
+                                   {1, i / 200.0, top_p, allowed}, scratch.data())
+                          .token;
+    if (found.empty() || found.back() != token) found.push_back(token);
+  }
+  return found;
+}
+
+TEST("top_p leaves the fewest tokens that hold it, the lower id first among equals") {
+  const std::vector<float> p = {0.1f, 0.2f, 0.4f, 0.2f, 0.1f};
+  using Tokens = std::vector<int>;
+  CHECK(drawable(p, 0) == Tokens({2}));
+  CHECK(drawable(p, 0.39) == Tokens({2}));
+  CHECK(drawable(p, 0.41) == Tokens({1, 2}));
+  CHECK(drawable(p, 0.7) == Tokens({1, 2, 3}));
+  CHECK(drawable(p, 0.85) == Tokens({0, 1, 2, 3}));
+  CHECK(drawable(p, 1) == Tokens({0, 1, 2, 3, 4}));
+  const uint32_t outer = 1 << 0 | 1 << 1 | 1 << 4;
+  CHECK(drawable(p, 1, &outer) == Tokens({0, 1, 4}));
+  CHECK(drawable(p, 0.45, &outer) == Tokens({1}));
+  CHECK(drawable(p, 0.6, &outer) == Tokens({0, 1}));
+}
+
+TEST("only allowed tokens are drawn, however improbable, with the model's own log-probability") {
+  std::vector<float> logits(40, 0), scratch(40);
+  logits[39] = -500;
+  const uint32_t allowed[2] = {0, 1 << 7};
+  for (const float temperature : {0.0f, 1.0f, 0.5f}) {
+    std::vector<float> row = logits;
+    const SampledToken sampled =
+        sample_token(default_kernels(), 40, row.data(), {temperature, 0.3, 1, allowed},
+                     scratch.data());
+    const float scale = temperature == 0.5f ? 2 : 1;
+    CHECK(sampled.token == 39);
+    CHECK(std::fabs(sampled.log_prob + 500 * scale + std::log(39.0f)) < 1e-3);
+  }
+}
+
+TEST("a turn keeps to top_p and allowed tokens; what cannot be is refused") {
+  const auto model = make_model();
+  const Generated free = one_turn(model.get(), {20, {}, 1, 0});
+  CHECK(one_turn(model.get(), {20, {}, 1, 0, 1, {~0u}}).tokens == free.tokens);
+  CHECK(one_turn(model.get(), {20, {}, 1, 0, 0}).tokens ==
+        one_turn(model.get(), {20, {}, 0, 0}).tokens);
+  const uint32_t even = 0x55555555;
+  for (const int32_t token : one_turn(model.get(), {20, {}, 1, 0, 0.9, {even}}).tokens)
+    CHECK(token % 2 == 0);
+  const auto refused = [&](double top_p, const std::vector<uint32_t>& allowed) {
+    one_turn(model.get(), {1, {}, 1, 0, top_p, allowed});
+  };
+  CHECK_THROWS(std::invalid_argument, "top_p in [0, 1]", refused(1.5, {}));
+  CHECK_THROWS(std::invalid_argument, "top_p in [0, 1]", refused(NAN, {}));
+  CHECK_THROWS(std::invalid_argument, "1 words of allowed tokens", refused(1, {1, 1}));
+  CHECK_THROWS(std::invalid_argument, "at least one allowed token", refused(1, {3u << 30}));
 }
 
 TEST("more turns than max_sequences wait and finish in the order they came") {

@@ -105,7 +105,8 @@ class NativeSequence implements SamplerSequence {
     if (this.#length === 0) {
       throw new InputError('generate: expected at least one token to start from, received none.');
     }
-    const { maxTokens, temperature, turn, signal } = request;
+    const { maxTokens, temperature, topP = 1, allowed, turn, signal } = request;
+    const limits = { topP, ...(allowed === undefined ? {} : { allowed }) };
     const stop = request.stop.map((sequence) => Int32Array.from(sequence));
     const cancel = (): void => {
       if (!isDisposed()) binding.cancel(handle, this.#id);
@@ -113,7 +114,7 @@ class NativeSequence implements SamplerSequence {
     this.#running = true;
     try {
       const pending = callNative('generate', () =>
-        binding.generate(handle, this.#id, { maxTokens, stop, temperature, turn }),
+        binding.generate(handle, this.#id, { maxTokens, stop, temperature, turn, ...limits }),
       );
       if (signal?.aborted === true) cancel();
       else signal?.addEventListener('abort', cancel, { once: true });

@@ -141,13 +141,17 @@ export function checkSamplerOptions(options: SamplerOptions, config: DecoderConf
 
 /** @throws {InputError} A field is out of range or a stop sequence is empty or not of the vocabulary. */
 export function checkGenerateRequest(request: GenerateRequest, config: DecoderConfig): void {
-  const { maxTokens, stop, temperature, turn } = request;
+  const { maxTokens, stop, temperature, topP = 1, turn } = request;
   if (!Number.isInteger(maxTokens) || maxTokens < 1 || maxTokens >= 2 ** 31) {
     throw new InputError(`generate: expected maxTokens >= 1, received ${maxTokens}.`);
   }
   if (!(Number.isFinite(temperature) && temperature >= 0)) {
     throw new InputError(`generate: expected temperature >= 0, received ${temperature}.`);
   }
+  if (!(topP >= 0 && topP <= 1)) {
+    throw new InputError(`generate: expected topP in [0, 1], received ${topP}.`);
+  }
+  checkAllowed(request.allowed, config.vocabularySize);
   if (!Number.isInteger(turn) || turn < 0 || turn >= 2 ** 32) {
     throw new InputError(`generate: expected turn in 0..2^32-1, received ${turn}.`);
   }
@@ -162,6 +166,21 @@ export function checkGenerateRequest(request: GenerateRequest, config: DecoderCo
         );
       }
     }
+  }
+}
+
+/** @throws {InputError} There is not a bit for each token, or none is set. */
+function checkAllowed(allowed: Uint32Array | undefined, V: number): void {
+  if (allowed === undefined) return;
+  const words = Math.ceil(V / 32);
+  if (allowed.length !== words) {
+    throw new InputError(
+      `generate: expected allowed (${words}), a bit for each of ${V} tokens, received (${allowed.length}).`,
+    );
+  }
+  const lastWord = (allowed[words - 1] as number) & (0xffffffff >>> (words * 32 - V));
+  if (lastWord === 0 && allowed.subarray(0, -1).every((word) => word === 0)) {
+    throw new InputError('generate: expected at least one allowed token, received none.');
   }
 }
 

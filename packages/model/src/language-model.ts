@@ -192,6 +192,18 @@ export interface GenerateRequest {
   readonly stop: readonly StopSequence[];
   /** > 0; 0 means greedy. Log-probabilities are always those at temperature 1 when 0 or 1, else at τ. */
   readonly temperature: number;
+  /**
+   * Nucleus sampling: draws from the smallest set of most probable tokens whose probabilities at τ
+   * sum to at least this; of equally probable ones the first in the vocabulary. In [0, 1]; the most
+   * probable token is always in the set. 1, the default, draws from all.
+   * @see arXiv:1904.09751 §3.1
+   */
+  readonly topP?: number;
+  /**
+   * (⌈V / 32⌉) bit v mod 32 of word ⌊v / 32⌋ is set where token v may be sampled in this turn, before
+   * `topP` is applied; all may be where it is absent.
+   */
+  readonly allowed?: Uint32Array;
   /** Turn index within the episode, part of the random key. */
   readonly turn: number;
   readonly signal?: AbortSignal;
@@ -199,7 +211,10 @@ export interface GenerateRequest {
 
 export interface GenerateResult {
   readonly tokens: Int32Array;
-  /** (n) log-probability of each sampled token, bit-equal to `score` of the same sequence. */
+  /**
+   * (n) log-probability of each sampled token, bit-equal to `score` of the same sequence: that of the
+   * model, whatever `topP` and `allowed` left to draw from.
+   */
   readonly logProbs: Float32Array;
   readonly reason: 'stop' | 'length' | 'context-full' | 'cancelled';
 }

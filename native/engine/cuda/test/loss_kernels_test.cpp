@@ -118,7 +118,7 @@ TEST("sample: the token that sample_token draws, and its log-probability") {
                              l.values.begin() + size_t(i) * l.ld + V);
       std::vector<float> scratch(static_cast<size_t>(V));
       const masksearch::SampledToken expected = masksearch::sample_token(
-          masksearch::default_kernels(), V, row.data(), temperature[i], uniforms[i],
+          masksearch::default_kernels(), V, row.data(), {temperature[i], uniforms[i]},
           scratch.data());
       CHECK(got[i] == expected.token);
       CHECK_WITHIN("log-prob", std::vector<float>{got_log_probs[i]},

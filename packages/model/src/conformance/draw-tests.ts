@@ -1,6 +1,7 @@
 // Conformance of the sampler: what is drawn, and that it depends on nothing else.
 import { expect } from 'vitest';
 import { inverseCdf, uniformAt } from '../draw-token.ts';
+import { drawable } from '../drawable.ts';
 import type { GenerateResult, LanguageModel, PackedBatch } from '../language-model.ts';
 import { randomBatch } from './random-inputs.ts';
 import { config, options, prompt, request, sampleAlone, start, V } from './sampling.ts';
@@ -8,6 +9,7 @@ import type { Suite } from './suite.ts';
 
 export function drawTests(suite: Suite): void {
   distributionTests(suite);
+  restrictionTests(suite);
   independenceTests(suite);
 }
 
@@ -89,6 +91,57 @@ function distributionTests(suite: Suite): void {
       }
     },
   );
+}
+
+function restrictionTests(suite: Suite): void {
+  const everyThird = new Uint32Array(Math.ceil(V / 32));
+  for (let v = 0; v < V; v += 3) {
+    everyThird[v >>> 5] = (everyThird[v >>> 5] as number) | (1 << (v & 31));
+  }
+
+  suite.test(
+    'topP and allowed leave fewer tokens to draw from, with log-probabilities of the model',
+    async (create) => {
+      const model = await start(create, 65);
+      const key = [21, 22] as const;
+      for (const limits of [
+        { topP: 0.5 },
+        { allowed: everyThird },
+        { topP: 0.8, allowed: everyThird },
+      ]) {
+        const { tokens, logProbs } = await sampleAlone(model, prompt, key, {
+          maxTokens: 4,
+          ...limits,
+        });
+        const context = [...prompt];
+        for (const [i, token] of tokens.entries()) {
+          const row = await nextLogProbs(model, context);
+          const uniform = uniformAt({ key, turn: 0, position: context.length });
+          expect(token).toBe(inverseCdf(drawable(row, limits), uniform));
+          expect(logProbs[i]).toBe(row[token]);
+          context.push(token);
+        }
+      }
+    },
+  );
+
+  suite.test('a topP of 1 changes no draw, and one of 0 is greedy', async (create) => {
+    const model = await start(create, 66);
+    const free = await sampleAlone(model, prompt, [7, 8]);
+    expect(await sampleAlone(model, prompt, [7, 8], { topP: 1 })).toEqual(free);
+    const greedy = await sampleAlone(model, prompt, [7, 8], { temperature: 0 });
+    expect(await sampleAlone(model, prompt, [7, 8], { topP: 0 })).toEqual(greedy);
+  });
+
+  suite.test('greedy takes the best of the allowed tokens', async (create) => {
+    const model = await start(create, 67);
+    const limits = { maxTokens: 1, temperature: 0, allowed: everyThird };
+    const { tokens, logProbs } = await sampleAlone(model, prompt, [1, 1], limits);
+    const row = await nextLogProbs(model, [...prompt]);
+    const best = Math.max(...row.filter((_, v) => v % 3 === 0));
+    expect(logProbs[0]).toBe(best);
+    expect((tokens[0] as number) % 3).toBe(0);
+  });
 }
 
 function independenceTests(suite: Suite): void {

@@ -3,6 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import { InputError } from '@masksearch/core';
 import { checkGenerateRequest, checkTokens } from '../check-arguments.ts';
 import type { DecoderConfig } from '../decoder-config.ts';
+import { drawable } from '../drawable.ts';
 import { endsWithStop, inverseCdf, mostProbable, uniformAt } from '../draw-token.ts';
 import type {
   GenerateRequest,
@@ -160,11 +161,13 @@ class TfjsSequence implements SamplerSequence {
     return signal?.aborted === true || this.#closed || this.#model.isDisposing();
   }
 
-  #sampleToken({ temperature, turn }: GenerateRequest): { token: number; logProb: number } {
+  #sampleToken(request: GenerateRequest): { token: number; logProb: number } {
+    const { temperature, turn } = request;
     const context = Int32Array.from(this.#tokens);
     const row = this.#model.nextLogProbs(context, temperature === 0 ? 1 : temperature);
     const draw = { key: this.#key, turn, position: this.length };
-    const token = temperature === 0 ? mostProbable(row) : inverseCdf(row, uniformAt(draw));
+    const left = drawable(row, request);
+    const token = temperature === 0 ? mostProbable(left) : inverseCdf(left, uniformAt(draw));
     return { token, logProb: row[token] as number };
   }
 
