@@ -87,12 +87,25 @@ void Model::Impl::reserve_activations(bool keep_all) {
   }
 }
 
-LayerActivations Model::Impl::activations(int layer) const {
+LayerActivations Model::Impl::activations(int layer, bool keep_all) const {
   const Layer& l = layers[layer];
-  return {l.x.data(),        l.rstd_in.data(),      l.qkv.data(),       l.attention.data(),
-          l.log_sums.data(), l.x_mid.data(),        l.rstd_post.data(), l.gate_up.data(),
-          l.queries.data(),  l.rstd_queries.data(), l.keys.data(),      l.rstd_keys.data(),
-          l.low.data(),      size_t(rows.count)};
+  LayerActivations a{};
+  a.x = l.x.data();
+  a.rstd_in = l.rstd_in.data();
+  a.qkv = l.qkv.data();
+  a.attention = l.attention.data();
+  a.log_sums = l.log_sums.data();
+  a.x_mid = l.x_mid.data();
+  a.rstd_post = l.rstd_post.data();
+  if (keep_all || decoder.type == DataType::float32) a.gate_up = l.gate_up.data();
+  if (!keep_all) return a;
+  a.queries = l.queries.data();
+  a.rstd_queries = l.rstd_queries.data();
+  a.keys = l.keys.data();
+  a.rstd_keys = l.rstd_keys.data();
+  a.low = l.low.data();
+  a.low_rows = size_t(rows.count);
+  return a;
 }
 
 float* Model::Impl::forward(bool keep_all) {
@@ -101,7 +114,7 @@ float* Model::Impl::forward(bool keep_all) {
   decoder.embed(rows, layers[0].x.data());
   const int last = decoder.config.layers - 1;
   for (int l = 0; l <= last; l++) {
-    const LayerActivations a = activations(keep_all ? l : 0);
+    const LayerActivations a = activations(keep_all ? l : 0, keep_all);
     float* out = !keep_all ? a.x : l == last ? last_x.data() : layers[l + 1].x.data();
     decoder.layer_forward(l, rows, a, cache.data(), out);
   }
@@ -110,7 +123,7 @@ float* Model::Impl::forward(bool keep_all) {
 
 void Model::Impl::backward(float* d) {
   for (int l = decoder.config.layers - 1; l >= 0; l--)
-    decoder.layer_backward(l, rows, activations(l), cache.data(), d);
+    decoder.layer_backward(l, rows, activations(l, true), cache.data(), d);
   decoder.embed_backward(rows, d);
 }
 

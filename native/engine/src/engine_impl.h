@@ -14,7 +14,8 @@ struct Model::Impl {
   // Sequences [first, last) of the batch as rows with empty caches, and their labelled tokens.
   void gather(const Batch& batch, int first, int last);
   void reserve_activations(bool keep_all);
-  LayerActivations activations(int layer) const;
+  // What is only kept for a backward pass is null without keep_all: an earlier pass may have left less.
+  LayerActivations activations(int layer, bool keep_all) const;
   // Runs the layers; returns the last output (N, C). keep_all: for a backward pass.
   float* forward(bool keep_all);
   void backward(float* dx);

@@ -215,6 +215,27 @@ TEST("dropout: gradients equal central differences; other steps, calls and seeds
   CHECK(run(&f).loss != loss);
 }
 
+// What a layer keeps for its backward pass has the size of the pass that was trained.
+TEST("scoring more tokens than were trained before gives the bits of a fresh model") {
+  const Shape few{"", kConfig, {2}};
+  Shape many{"", kConfig, {500, 60}};
+  many.config.query_key_norm = true;
+  each_storage([&](DataType type, const std::string& name) {
+    Fixture fresh = make_adapted(many, lora_config(3, kAllTargets), 2, type);
+    Fixture trained = make_adapted(many, lora_config(3, kAllTargets), 2, type);
+    Fixture start = make_fixture(few, 7, 1, true);
+    std::vector<float> unused(start.tokens.size());
+    trained.model->accumulate(start.batch(), cross_entropy(), unused.data(), unused.data());
+    const auto score = [](const Fixture& f) {
+      std::vector<float> scores(2 * f.tokens.size());
+      f.model->score(f.batch(), scores.data(), scores.data() + f.tokens.size());
+      return scores;
+    };
+    const std::vector<float> expected = score(fresh), actual = score(trained);
+    CHECK_SAME_BITS(name, actual.data(), expected.data(), actual.size());
+  });
+}
+
 TEST("adapters that cannot be are refused by name") {
   const auto make = [](const LoraConfig& lora) { Model model(kConfig, 1, lora); };
   LoraConfig lora = lora_config(2, kAllTargets);
