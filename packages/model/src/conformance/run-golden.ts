@@ -1,11 +1,16 @@
 // What transformers computes in float64 for each family, compared with any LanguageModel. See golden/README.md.
 import { describe, expect } from 'vitest';
 import { parseDecoderConfig } from '../hugging-face-config.ts';
-import type { PackedBatch } from '../language-model.ts';
+import type {
+  AdamWOptions,
+  GenerateResult,
+  LanguageModel,
+  PackedBatch,
+} from '../language-model.ts';
 import { adapterSpecs } from '../lora.ts';
 import { loadModelFolder, type LoadedModel } from '../model-folder.ts';
 import { parameterSpecs } from '../parameters.ts';
-import { loadAdapterFolder } from '../peft-adapter.ts';
+import { loadAdapterFolder, type LoadedAdapter } from '../peft-adapter.ts';
 import { expectClose, expectGradients, forwardBound } from './bounds.ts';
 import { goldenPath, readGoldenJson, readGoldenTensors } from './golden-files.ts';
 import { Suite, type ConformanceOptions } from './suite.ts';
@@ -16,7 +21,7 @@ export interface Cases {
   generation: { prompt: number[]; tokens: number[]; logprobs: number[] }[];
 }
 
-interface AdamWCase {
+export interface AdamWCase {
   optimizer: { betas: [number, number]; eps: number; weight_decay: number; clip: number };
   decayed: string[];
   steps: { lr: number; loss: number; gradientNorm: number }[];
@@ -111,7 +116,7 @@ export function runGolden(options: ConformanceOptions): void {
 }
 
 function scoreTests(suite: Suite, golden: Golden): void {
-  const { name, model, cases, tensors, bound } = golden;
+  const { name, model, bound } = golden;
   suite.test(`${name}: both forms of config.json give one config`, async () => {
     const old = readGoldenJson(`${name}/config-v4.json`);
     expect(parseDecoderConfig(old)).toEqual(model.config);
@@ -122,24 +127,37 @@ function scoreTests(suite: Suite, golden: Golden): void {
   );
 
   suite.test(`${name}: logits after a prompt, across the vocabulary`, async (create) => {
-    const V = model.config.vocabularySize;
-    const prompt = cases.sequences[1]?.ids ?? [];
-    const logits = tensors.get('sequence.1.logits')?.slice(-V) ?? new Float64Array(0);
-    const largestLogit = logits.reduce((max, logit) => Math.max(max, logit), -Infinity);
-    const sum = logits.reduce((total, logit) => total + Math.exp(logit - largestLogit), 0);
-    const logSum = largestLogit + Math.log(sum);
-    const candidates = Array.from({ length: Math.ceil(V / VOCABULARY_STRIDE) }, (_, i) => {
-      return i * VOCABULARY_STRIDE;
-    });
-    const batch = packSequences(
-      candidates.map((token) => ({ ids: [...prompt, token], mask: [...prompt.map(() => 0), 1] })),
-    );
+    const { batch, expected, chosen } = vocabularyCase(golden);
     const { logProbs } = await (await create(model)).score(batch);
-    const actual = candidates.map((_, i) => logProbs[(i + 1) * (prompt.length + 1) - 1] ?? NaN);
-    const expected = candidates.map((token) => (logits[token] ?? NaN) - logSum);
     // transformers' logits are of its float32 run, which is off by as much as ours.
-    expectClose(actual, expected, 2 * bound, 'logits');
+    expectClose(chosen(logProbs), expected, 2 * bound, 'logits');
   });
+}
+
+/** Some of the vocabulary after the second sequence, each as a sequence of its own. */
+export function vocabularyCase({ model, cases, tensors }: Golden): {
+  readonly batch: PackedBatch;
+  readonly expected: readonly number[];
+  /** Of the scores of that batch, those that are compared. */
+  readonly chosen: (logProbs: Float32Array) => number[];
+} {
+  const V = model.config.vocabularySize;
+  const prompt = cases.sequences[1]?.ids ?? [];
+  const logits = tensors.get('sequence.1.logits')?.slice(-V) ?? new Float64Array(0);
+  const largestLogit = logits.reduce((max, logit) => Math.max(max, logit), -Infinity);
+  const sum = logits.reduce((total, logit) => total + Math.exp(logit - largestLogit), 0);
+  const logSum = largestLogit + Math.log(sum);
+  const candidates = Array.from({ length: Math.ceil(V / VOCABULARY_STRIDE) }, (_, i) => {
+    return i * VOCABULARY_STRIDE;
+  });
+  return {
+    batch: packSequences(
+      candidates.map((token) => ({ ids: [...prompt, token], mask: [...prompt.map(() => 0), 1] })),
+    ),
+    expected: candidates.map((token) => (logits[token] ?? NaN) - logSum),
+    chosen: (logProbs) =>
+      candidates.map((_, i) => logProbs[(i + 1) * (prompt.length + 1) - 1] ?? NaN),
+  };
 }
 
 async function expectScores(
@@ -179,9 +197,7 @@ function gradientTest(
 
 function adapterTest(suite: Suite, { name, model: start, cases }: Golden): void {
   suite.test("PEFT's adapter: log-probabilities, entropies, loss and gradients", async (create) => {
-    const adapter = loadAdapterFolder(goldenPath(`${name}/lora`));
-    const adapted = readGoldenJson<Pick<Cases, 'loss'>>(`${name}/lora/cases.json`);
-    const tensors = readGoldenTensors(`${name}/lora/cases.safetensors`);
+    const { adapter, loss: exactLoss, tensors } = readAdapterGolden(name);
     const { config } = start;
     const bound = forwardBound(config, longestOf(cases), 12); // log-probabilities are above −12
     await expectScores((options) => create({ ...options, adapter }), {
@@ -195,7 +211,7 @@ function adapterTest(suite: Suite, { name, model: start, cases }: Golden): void 
     const scale = 1 / cases.loss.maskedTokens;
     const batch = packed(cases, 'masked');
     const { loss } = await model.accumulate(batch, { type: 'cross-entropy', scale });
-    expectClose([loss], [adapted.loss.float64], LOSS_BOUND, 'loss');
+    expectClose([loss], [exactLoss], LOSS_BOUND, 'loss');
     const expected = adapterSpecs(config, adapter.config).map(
       (spec) => [spec.name, tensors.get(`grad.${spec.name}`) ?? new Float64Array(0)] as const,
     );
@@ -203,11 +219,23 @@ function adapterTest(suite: Suite, { name, model: start, cases }: Golden): void 
   });
 }
 
+/** PEFT's adapter of a model, and what the adapted model gives for the model's own sequences. */
+export function readAdapterGolden(name: string): {
+  readonly adapter: LoadedAdapter;
+  readonly loss: number;
+  readonly tensors: ReadonlyMap<string, Float64Array>;
+} {
+  return {
+    adapter: loadAdapterFolder(goldenPath(`${name}/lora`)),
+    loss: readGoldenJson<Pick<Cases, 'loss'>>(`${name}/lora/cases.json`).loss.float64,
+    tensors: readGoldenTensors(`${name}/lora/cases.safetensors`),
+  };
+}
+
 function adamWTest(suite: Suite, { name, model: { config, weights }, cases }: Golden): void {
   suite.test('eight steps of AdamW', async (create) => {
     const model = await create({ config, weights });
     const adamW = readGoldenJson<AdamWCase>(`${name}/adamw.json`);
-    const { betas, eps: epsilon, weight_decay: weightDecay, clip } = adamW.optimizer;
     const decayed = parameterSpecs(config).filter((spec) => spec.decayed);
     expect(decayed.map((spec) => spec.name).sort()).toEqual(adamW.decayed.sort());
     const batch = packed(cases, 'masked');
@@ -215,14 +243,7 @@ function adamWTest(suite: Suite, { name, model: { config, weights }, cases }: Go
     for (const [i, step] of adamW.steps.entries()) {
       const result = await model.accumulate(batch, loss);
       expectClose([result.loss], [step.loss], trajectory.loss, `loss of step ${i + 1}`);
-      const { gradientNorm } = await model.step({
-        learningRate: step.lr,
-        beta1: betas[0],
-        beta2: betas[1],
-        epsilon,
-        weightDecay,
-        maxGradientNorm: clip,
-      });
+      const { gradientNorm } = await model.step(stepOptions(adamW, step));
       const normBound = trajectory.gradientNorm * step.gradientNorm;
       expectClose([gradientNorm], [step.gradientNorm], normBound, `norm of step ${i + 1}`);
     }
@@ -233,23 +254,48 @@ function adamWTest(suite: Suite, { name, model: { config, weights }, cases }: Go
   });
 }
 
+/** The settings of one step of that trajectory. */
+export function stepOptions(
+  { optimizer }: AdamWCase,
+  { lr }: AdamWCase['steps'][number],
+): AdamWOptions {
+  const { betas, eps, weight_decay: weightDecay, clip } = optimizer;
+  return {
+    learningRate: lr,
+    beta1: betas[0],
+    beta2: betas[1],
+    epsilon: eps,
+    weightDecay,
+    maxGradientNorm: clip,
+  };
+}
+
 function generationTest(suite: Suite, { name, model: start, cases, bound }: Golden): void {
   suite.test(`${name}: greedy generation`, async (create) => {
-    const model = await create(start);
-    const sampler = model.sampler({ maxSequences: 2, maxContextTokens: 64 });
-    const turns = cases.generation.map(({ prompt, tokens }) =>
-      sampler.open(Int32Array.from(prompt), [0, 0]).generate({
-        maxTokens: tokens.length,
-        stop: [],
-        temperature: 0,
-        turn: 0,
-      }),
-    );
-    for (const [i, result] of (await Promise.all(turns)).entries()) {
+    const results = await generateGreedily(await create(start), cases);
+    for (const [i, result] of results.entries()) {
       const { tokens, logprobs } = cases.generation[i] ?? { tokens: [], logprobs: [] };
       expect([...result.tokens]).toEqual(tokens);
       expectClose(result.logProbs, logprobs, bound, `logProbs of prompt ${i}`);
     }
-    await sampler.close();
   });
+}
+
+/** Every prompt's turn, at temperature 0 and of the length that the golden run has. */
+export async function generateGreedily(
+  model: LanguageModel,
+  { generation }: Cases,
+): Promise<GenerateResult[]> {
+  const sampler = model.sampler({ maxSequences: 2, maxContextTokens: 64 });
+  const turns = generation.map(({ prompt, tokens }) =>
+    sampler.open(Int32Array.from(prompt), [0, 0]).generate({
+      maxTokens: tokens.length,
+      stop: [],
+      temperature: 0,
+      turn: 0,
+    }),
+  );
+  const results = await Promise.all(turns);
+  await sampler.close();
+  return results;
 }
