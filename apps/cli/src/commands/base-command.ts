@@ -1,7 +1,6 @@
 // `masksearch base`: trains a base model and puts it where other runs can start from it.
 import { resolve } from 'node:path';
 import { Command } from 'commander';
-import { shippedConfig } from '../config/paths.ts';
 import { addSharedOptions, resolveRun, type SharedOptions } from './settings.ts';
 import { sectionFlags } from './stage-command.ts';
 import { workInRun } from './work-in-run.ts';
@@ -10,7 +9,7 @@ export function baseCommand(signal: AbortSignal): Command {
   const flags = sectionFlags(['base', 'model', 'corpus', 'tokenizer']);
   const command = addSharedOptions(
     new Command('base').description('train a small base model and export it for other runs'),
-    shippedConfig('base'),
+    'base',
   )
     .option('--output <folder>', 'where the model is put', 'models/base')
     .addHelpText('after', '\nExamples:\n  $ masksearch base --output models/base');

@@ -29,20 +29,29 @@ Examples:
   $ masksearch sft --run runs/quickstart --learningRate 5e-4   one stage again, with one change
   $ masksearch doctor                                       what this machine has and lacks`,
     );
-  program.addCommand(quickstartCommand(signal));
-  program.addCommand(runCommand(signal));
-  for (const stage of STAGES) program.addCommand(stageCommand(stage, signal));
-  program.addCommand(synthesizeCommand(signal));
-  program.addCommand(workerCommand(signal));
-  program.addCommand(evolveCommand(signal));
-  program.addCommand(exportCommand(signal));
-  program.addCommand(baseCommand(signal));
-  program.addCommand(serveCommand(signal));
-  program.addCommand(retrieveServerCommand(signal));
-  program.addCommand(exportGgufCommand());
-  program.addCommand(doctorCommand());
-  program.addCommand(planCommand());
-  for (const command of [program, ...program.commands]) command.exitOverride();
+  const groups: Readonly<Record<string, readonly Command[]>> = {
+    'All stages:': [quickstartCommand(signal), runCommand(signal)],
+    'One stage, in the order of a run:': STAGES.map((stage) => stageCommand(stage, signal)),
+    'Language models as teachers:': [
+      synthesizeCommand(signal),
+      workerCommand(signal),
+      evolveCommand(signal),
+    ],
+    'Models and data for others:': [
+      serveCommand(signal),
+      retrieveServerCommand(signal),
+      exportCommand(signal),
+      exportGgufCommand(),
+      baseCommand(signal),
+    ],
+    'Before a run:': [doctorCommand(), planCommand()],
+  };
+  for (const [heading, commands] of Object.entries(groups)) {
+    for (const command of commands) program.addCommand(command.helpGroup(heading));
+  }
+  for (const command of [program, ...program.commands]) {
+    command.exitOverride().configureHelp({ minWidthToWrap: 30 });
+  }
   return program;
 }
 

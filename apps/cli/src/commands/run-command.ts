@@ -1,7 +1,6 @@
 // `masksearch run` and `masksearch quickstart`: all stages of one configuration, in order.
 import { Command } from 'commander';
 import { cassetteFlags, flagsOf, modelFlags, type Flag } from '../config/flags.ts';
-import { shippedConfig } from '../config/paths.ts';
 import { runConfigSchema, sectionSchema, SECTION_NAMES } from '../config/run-config.ts';
 import { runAllStages } from '../stages/run-all.ts';
 import { addSharedOptions, resolveRun, type SharedOptions } from './settings.ts';
@@ -24,10 +23,11 @@ export function quickstartCommand(signal: AbortSignal): Command {
     new Command('quickstart').description(
       'from nothing to a trained search agent: all stages on a generated world',
     ),
-    shippedConfig('quickstart'),
+    'quickstart',
   ).addHelpText(
     'after',
-    '\nExamples:\n  $ masksearch quickstart\n  $ masksearch quickstart --seed 2 --run runs/seed-2',
+    '\nDefaults are those of a key that the file does not set; --print-config shows all values.' +
+      '\n\nExamples:\n  $ masksearch quickstart\n  $ masksearch quickstart --seed 2 --run runs/seed-2',
   );
   return withAction(command, signal);
 }

@@ -1,12 +1,12 @@
 // What stage commands have in common: the shared options, and the configuration and run they resolve to.
 import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { stringify } from 'yaml';
 import { applyFlags, type Flag } from '../config/flags.ts';
 import { jsonSchemaOf } from '../config/leaves.ts';
 import { lineOfKey, parseConfig, readConfigFile } from '../config/load.ts';
-import { findFrom, withPathsFrom } from '../config/paths.ts';
+import { findFrom, shippedConfig, withPathsFrom, type PresetName } from '../config/paths.ts';
 import { runConfigSchema, type RunConfig } from '../config/run-config.ts';
 import type { RunContext } from '../run/run-folder.ts';
 
@@ -22,13 +22,18 @@ export interface SharedOptions {
 /** The resolved configuration of a run, in its folder. */
 export const CONFIG_FILE = 'config.yaml';
 
-export function addSharedOptions(command: Command, defaultConfig?: string): Command {
+/** @param preset Configuration that comes with the package and is used unless another is given. */
+export function addSharedOptions(command: Command, preset?: PresetName): Command {
+  const about = 'YAML file with the configuration of the run';
+  const config =
+    preset === undefined
+      ? new Option('--config <file>', `${about} (default: what the run folder remembers)`)
+      : new Option('--config <file>', about).default(
+          shippedConfig(preset),
+          `runs/configs/${preset}.yaml`,
+        );
   return command
-    .option(
-      '--config <file>',
-      'YAML file with the configuration of the run (default: what the run folder remembers)',
-      defaultConfig,
-    )
+    .addOption(config)
     .option('--run <folder>', 'run folder (default: runs/<name of the configuration>)')
     .option('--fresh', 'do it again although nothing changed')
     .option('--json', 'print the result as one JSON value on standard output')

@@ -18,10 +18,13 @@ export interface Flag {
  * @param own True for the section of the command itself, whose keys need no prefix.
  */
 export function flagsOf(sectionName: string, schema: ZodType, own: boolean): Flag[] {
+  const about = schema.meta()?.description;
   return leavesOf(schema).map((leaf) => {
     const key = leaf.path === '' ? sectionName : `${sectionName}.${leaf.path}`;
     const name = own && leaf.path !== '' ? leaf.path : key;
-    return { name, key, option: new Option(`--${name} <${leaf.type}>`, describe(leaf)) };
+    const option = new Option(`--${name} <${valueName(leaf)}>`, describe(leaf));
+    if (leaf.path !== '') option.helpGroup(groupHeading(sectionName, about));
+    return { name, key, option };
   });
 }
 
@@ -44,9 +47,22 @@ function shortFlag(name: string, value: string, key: string): Flag {
   return { name, key, option: new Option(`--${name} ${value}`, `short for --${key}`) };
 }
 
-/** `Sentence [unit; range; default X; source]` */
+/** Options of one section stand together in help texts. */
+function groupHeading(section: string, about = ''): string {
+  return `${about.charAt(0).toUpperCase()}${about.slice(1)} (${section}):`;
+}
+
+// Longer names of values push all descriptions of a help text to the right.
+const LONGEST_VALUE_NAME = 16;
+
+function valueName({ type }: Leaf): string {
+  return type.length > LONGEST_VALUE_NAME ? 'choice' : type;
+}
+
+/** `Sentence [choices; unit; range; default X; source]` */
 function describe(leaf: Leaf): string {
   const facts = [
+    valueName(leaf) === leaf.type ? undefined : `one of ${leaf.type.replaceAll('|', ', ')}`,
     leaf.unit,
     leaf.range === '' ? undefined : leaf.range,
     leaf.defaultValue === undefined ? undefined : `default ${JSON.stringify(leaf.defaultValue)}`,

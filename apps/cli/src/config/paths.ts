@@ -18,8 +18,11 @@ const NAMED_MODELS = 'synthesis.models';
 /** Keys that name other files and folders: a path, or a list of paths. */
 const DATA = ['corpus.input', 'search.record', 'search.replay', 'synthesis.evaluationFiles'];
 
+/** Configurations that commands use unless they are given another. */
+export type PresetName = 'quickstart' | 'base';
+
 /** Path of a configuration that comes with the package. */
-export function shippedConfig(name: 'quickstart' | 'base'): string {
+export function shippedConfig(name: PresetName): string {
   return join(SHIPPED, PRESETS, `${name}.yaml`);
 }
 
