@@ -1,8 +1,17 @@
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
+  removeUnfinished,
   writeFileAtomic,
   writeFolderAtomic,
   writePiecesAtomic,
@@ -66,5 +75,19 @@ describe('writeFolderAtomic', () => {
     await expect(failing).rejects.toThrow('disk full');
     expect(readdirSync(folder)).toEqual(['checkpoint']);
     expect(existsSync(join(path, 'a'))).toBe(true);
+  });
+});
+
+describe('removeUnfinished', () => {
+  it('removes what a kill left while a file or a folder was written, and nothing else', async () => {
+    await writeFolderAtomic(join(folder, 'model'), (unfinished) => {
+      writeFileSync(join(unfinished, 'a'), '1');
+      mkdirSync(join(folder, 'kept.tmp-of-a-user'));
+      writeFileSync(`${unfinished.slice(0, -12)}0123456789ab`, 'a file');
+      removeUnfinished(folder);
+      expect(existsSync(unfinished)).toBe(false);
+      mkdirSync(unfinished);
+    });
+    expect(readdirSync(folder).toSorted()).toEqual(['kept.tmp-of-a-user', 'model']);
   });
 });

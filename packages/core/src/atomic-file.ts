@@ -68,7 +68,7 @@ interface UnfinishedFile {
 
 function openUnfinished(path: string): UnfinishedFile {
   mkdirSync(dirname(path), { recursive: true });
-  const temporary = `${path}.tmp-${randomBytes(6).toString('hex')}`;
+  const temporary = temporaryName(path);
   return { temporary, descriptor: openSync(temporary, 'wx') };
 }
 
@@ -106,8 +106,7 @@ export async function writeFolderAtomic(
   path: string,
   fill: (folder: string) => Promise<void> | void,
 ): Promise<void> {
-  const suffix = randomBytes(6).toString('hex');
-  const temporary = `${path}.tmp-${suffix}`;
+  const temporary = temporaryName(path);
   mkdirSync(temporary, { recursive: true });
   try {
     await fill(temporary);
@@ -121,9 +120,22 @@ export async function writeFolderAtomic(
 
 /** Renames a folder to `path`. What stood there is moved aside first and deleted last, so it is never there in part. */
 export function replaceFolder(folder: string, path: string): void {
-  const aside = `${path}.tmp-${randomBytes(6).toString('hex')}`;
+  const aside = temporaryName(path);
   if (existsSync(path)) renameSync(path, aside);
   renameSync(folder, path);
   syncPath(dirname(path));
   rmSync(aside, { recursive: true, force: true });
+}
+
+/** Removes what writers that were killed left in a folder, not below it. Nobody may be writing there. */
+export function removeUnfinished(folder: string): void {
+  for (const entry of readdirSync(folder)) {
+    if (UNFINISHED.test(entry)) rmSync(join(folder, entry), { recursive: true, force: true });
+  }
+}
+
+const UNFINISHED = /\.tmp-[0-9a-f]{12}$/;
+
+function temporaryName(path: string): string {
+  return `${path}.tmp-${randomBytes(6).toString('hex')}`;
 }

@@ -1,8 +1,8 @@
 // A run: one folder, one seed, and the stages in it. Says where things are; does no work itself.
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { InputError, readManifest } from '@masksearch/core';
+import { InputError, readManifest, removeUnfinished } from '@masksearch/core';
 
 export type StageName =
   | 'corpus'
@@ -74,10 +74,7 @@ function requireStage(run: Pick<RunContext, 'folder'>, stage: StageName): void {
 /** Creates the run folder and clears what a killed stage may have left half written. */
 export function prepareRunFolder(folder: string): void {
   mkdirSync(folder, { recursive: true });
-  for (const entry of readdirSync(folder)) {
-    if (/\.tmp-[0-9a-f]{12}$/.test(entry))
-      rmSync(join(folder, entry), { recursive: true, force: true });
-  }
+  removeUnfinished(folder);
 }
 
 /** sha256 of a JSON value whose objects are compared without regard to key order. */

@@ -134,6 +134,18 @@ describe('runStage', () => {
     await runStage(context(), stage());
     expect(readdirSync(folder)).toEqual(['tasks']);
   });
+
+  test('clears what a killed stage left half written before it goes on', async () => {
+    const execute = (work: { folder: string }) => {
+      mkdirSync(join(work.folder, 'model.tmp-0123456789ab'));
+      return Promise.reject(new Error('killed'));
+    };
+    await expect(runStage(context(), stage({ resumable: true, execute }))).rejects.toThrow();
+    expect(readdirSync(join(folder, 'tasks.work'))).toContain('model.tmp-0123456789ab');
+    const { manifest } = await runStage(context(), stage({ resumable: true }));
+    expect(Object.keys(manifest.outputs)).toEqual(['out.txt']);
+    expect(readdirSync(join(folder, 'tasks')).toSorted()).toEqual(['manifest.json', 'out.txt']);
+  });
 });
 
 describe('files of stages', () => {

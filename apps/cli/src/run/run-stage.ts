@@ -4,6 +4,7 @@ import { join, relative, sep } from 'node:path';
 import {
   hashFile,
   readManifest,
+  removeUnfinished,
   replaceFolder,
   writeFileAtomic,
   writeFolderAtomic,
@@ -130,6 +131,7 @@ async function fillResumable(
   const sameWork = existsSync(keyFile) && readFileSync(keyFile, 'utf8') === key;
   if (!sameWork || fresh) rmSync(work, { recursive: true, force: true });
   mkdirSync(work, { recursive: true });
+  removeUnfinished(work);
   writeFileAtomic(keyFile, key);
   if (!existsSync(join(work, 'manifest.json'))) await fill(work);
   replaceFolder(work, folder);
