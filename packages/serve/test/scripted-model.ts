@@ -20,9 +20,12 @@ export interface Turn {
   readonly ids: readonly number[];
 }
 
-/** Says the next of `turns` whenever a sequence opens or is appended to; the log-probability of token i is −i / 8. */
+/**
+ * Says the next of `turns` whenever a sequence opens or is appended to, whatever `allowed` says; the log-probability of
+ * token i is −i / 8.
+ */
 export class ScriptedModel {
-  readonly config: { readonly maxPositions: number };
+  readonly config: { readonly maxPositions: number; readonly vocabularySize: number };
   readonly device = 'scripted';
   /** Prompts in the order in which turns were begun. */
   readonly prompts: number[][] = [];
@@ -34,7 +37,7 @@ export class ScriptedModel {
 
   constructor(turns: readonly (readonly number[])[], maxPositions = 4096) {
     this.#turns = turns;
-    this.config = { maxPositions };
+    this.config = { maxPositions, vocabularySize: protocolTokenizer.vocabularySize };
   }
 
   sampler({ maxContextTokens }: SamplerOptions) {

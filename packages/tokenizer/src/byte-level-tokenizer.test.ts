@@ -161,6 +161,8 @@ for (const { name, file, baseline, special, leading, isComparable, decoded } of 
         expect([...use().encode(text)]).not.toContain(use().specialId(special));
         expect(use().decode(use().encode(text))).toBe(text);
         expect(use().decode([use().specialId(special)])).toBe(special);
+        const bytes = [...use().encode(text)].map((id) => use().bytesOf(id));
+        expect(Buffer.concat(bytes).toString()).toContain(text);
       });
     },
   );

@@ -5,12 +5,12 @@ import type { Call } from '../http/server.ts';
 import { type ChatRequest, toolsOf, type WireTool } from './chat-request.ts';
 import { ChatResponse, type Choice } from './chat-response.ts';
 import type { ServedModel } from './served-model.ts';
-import { type JsonCheck, jsonCheckOf } from './json-format.ts';
+import { type JsonAsked, jsonAskedOf } from './json-format.ts';
 import { type SendPart, sendParts } from './send-parts.ts';
 import { sampleTurn, sampleWholeTurn, together, type TurnJob, turnJobOf } from './sample-turn.ts';
 import { checkChoices, tokenBudget } from './sampling-request.ts';
 
-/** Times that a choice is sampled until it is the JSON asked for. */
+/** Times that a choice is sampled until it passes, where a grammar alone cannot hold it to what is asked for. */
 const JSON_TRIES = 4;
 
 interface Job {
@@ -18,7 +18,7 @@ interface Job {
   readonly tools: readonly WireTool[];
   readonly prompt: Int32Array;
   /** What a choice must be, or null for any text. */
-  readonly check: JsonCheck | null;
+  readonly json: JsonAsked | null;
   /** @param attempt From 0: of a choice that was not what it must be. */
   readonly turnOf: (index: number, attempt: number) => TurnJob;
   /** All that were begun. */
@@ -52,7 +52,7 @@ export class CompletionService {
   }
 
   #prepare(request: ChatRequest, signal: AbortSignal): Job {
-    const { format, limits, sampler, tokenizer } = this.#served;
+    const { format, limits, sampler, tokenizer, json: grammars } = this.#served;
     const tools = toolsOf(request);
     const prompt = format.encode(request.messages, tools);
     checkChoices(request.n ?? 1, limits);
@@ -60,13 +60,17 @@ export class CompletionService {
     const maxTokens = tokenBudget(limits, { field: 'messages', tokens: prompt.length }, asked);
     const seed = request.seed ?? randomInt(2 ** 47);
     const turns: TurnJob[] = [];
-    const check = jsonCheckOf(request.response_format);
+    const json = jsonAskedOf(request.response_format);
+    // A model that is offered tools may call one in place of an answer, and must be free to.
+    const grammar =
+      json === null || tools.length > 0 ? null : grammars.grammarOf(json.key, json.pattern);
+    const stop = grammar === null ? format.stop : grammars.ends.map((id) => [id]);
     const turnOf = (index: number, attempt: number): TurnJob => {
       const key = streamKey('chat', seed, index, ...(attempt === 0 ? [] : [attempt]));
       const holdFrom = tools.length === 0 ? () => -1 : format.callStart;
       const turn = turnJobOf(
         request,
-        { sampler, prompt, signal, maxTokens, key, stop: format.stop },
+        { sampler, prompt, signal, maxTokens, key, stop, grammar: grammar?.start() ?? null },
         { tokenizer, silent: format.silent, holdFrom },
       );
       turns.push(turn);
@@ -77,13 +81,13 @@ export class CompletionService {
       fingerprint: this.#served.fingerprint,
       logProbs: request.logprobs === true,
     });
-    return { request, tools, prompt, check, turnOf, turns, response };
+    return { request, tools, prompt, json, turnOf, turns, response };
   }
 
   async #whole(job: Job): Promise<object> {
     const choices = await Promise.all(
       indicesOf(job).map(async (index) => {
-        if (job.check !== null) return this.#checkedChoice(job, index, job.check);
+        if (job.json !== null) return this.#checkedChoice(job, index, job.json);
         const turn = job.turnOf(index, 0);
         return this.#choice(job, index, turn, await sampleWholeTurn(turn));
       }),
@@ -99,18 +103,15 @@ export class CompletionService {
   }
 
   async #streamChoice(job: Job, index: number, send: SendPart): Promise<void> {
-    const { response, check } = job;
+    const { response, json, tools } = job;
     await send(response.opening(index));
-    if (check === null) {
+    const isHeld = json !== null && tools.length === 0 && json.pattern.isWhole;
+    if (json === null || isHeld) {
       await this.#streamTurn(job, index, send);
       return;
     }
     // Nothing is shown before it is known to be right.
-    const { content, calls, tokens, finish, refusal } = await this.#checkedChoice(
-      job,
-      index,
-      check,
-    );
+    const { content, calls, tokens, finish, refusal } = await this.#checkedChoice(job, index, json);
     if (refusal !== undefined) await send(response.refusal(index, refusal));
     else if (content !== '') await send(response.piece(index, content, tokens));
     if (calls.length > 0) await send(response.calls(index, calls));
@@ -136,14 +137,18 @@ export class CompletionService {
     await send(response.closing(index, finish));
   }
 
-  /** Samples a choice until it passes, a few times; one that never does is a refusal. A tool call needs no check. */
-  async #checkedChoice(job: Job, index: number, check: JsonCheck): Promise<Choice> {
+  /**
+   * Samples a choice until it passes, a few times; one that never does is a refusal. A tool call needs no check, and what
+   * a grammar holds and only its length cuts off stays as it is.
+   */
+  async #checkedChoice(job: Job, index: number, { check }: JsonAsked): Promise<Choice> {
     // Greedily, every try would be the same.
     const tries = job.request.temperature === 0 ? 1 : JSON_TRIES;
     for (let attempt = 0; ; attempt++) {
       const turn = job.turnOf(index, attempt);
       const choice = this.#choice(job, index, turn, await sampleWholeTurn(turn));
       if (choice.calls.length > 0) return choice;
+      if (turn.grammar !== null && choice.finish === 'length') return choice;
       const problem = check(choice.content);
       if (problem === null) return choice;
       if (attempt + 1 < tries) continue;

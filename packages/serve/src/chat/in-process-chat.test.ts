@@ -27,13 +27,35 @@ it('answers as the server does, token for token', async () => {
   await chat.close();
 });
 
-it('serves what asks for JSON: a wrong answer is shown to it once', async () => {
-  const model = saying('what?\n', '{"capital": "Riga"}\n');
-  const chat = chatOf(model);
-  const schema = z.strictObject({ capital: z.string() });
-  const request = { messages, maxTokens: 40, stop: ['\n'] };
-  const answer = await completeJson(chat, request, { name: 'city', schema });
-  expect(answer).toMatchObject({ value: { capital: 'Riga' }, rounds: 2 });
+it('serves what asks for JSON: the model is held to the schema', async () => {
+  const chat = chatOf(await tinyModel());
+  const schema = z.strictObject({
+    decision: z.enum(['answer', 'next']),
+    thought: z.string().max(9),
+  });
+  const request = { messages, maxTokens: 200, temperature: 1, seed: 7 };
+  const answer = await completeJson(chat, request, { name: 'step', schema });
+  expect(answer.rounds).toBe(1);
+  expect(schema.parse(answer.value)).toEqual(answer.value);
+  await chat.close();
+});
+
+it('samples from the nucleus', async () => {
+  const chat = chatOf(await tinyModel());
+  const texts = await Promise.all(
+    [
+      { temperature: 0 },
+      { temperature: 1, topP: 0 },
+      { temperature: 1, topP: 1 },
+      { temperature: 1 },
+    ].map(
+      async (sampling) =>
+        (await chat.complete({ messages, seed: 5, maxTokens: 30, ...sampling })).text,
+    ),
+  );
+  expect(texts[1]).toBe(texts[0]);
+  expect(texts[2]).not.toBe(texts[0]);
+  expect(texts[3]).toBe(texts[2]);
   await chat.close();
 });
 
@@ -42,8 +64,9 @@ it('refuses what the sampler does not have, and stops when told', async () => {
   model.gate = new Promise(() => {});
   const chat = chatOf(model);
   const call = { messages, maxTokens: 5 };
-  await expect(chat.complete({ ...call, topP: 0.5 })).rejects.toThrow(InputError);
-  await expect(chat.complete({ ...call, topLogProbs: 3 })).rejects.toThrow(/top_logprobs/);
+  const refused = chat.complete({ ...call, topLogProbs: 3 });
+  await expect(refused).rejects.toThrow(InputError);
+  await expect(refused).rejects.toThrow(/top_logprobs/);
   const controller = new AbortController();
   const answer = chat.complete(call, { signal: controller.signal });
   controller.abort();

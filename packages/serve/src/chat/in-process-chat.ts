@@ -19,8 +19,7 @@ const QUEUE = Number.MAX_SAFE_INTEGER;
 
 export class InProcessChat implements ChatModel {
   readonly name: string;
-  /** Answers are parsed tolerantly and asked for again once, which costs less than sampling until one fits. */
-  readonly structured = false;
+  readonly structured = true;
   readonly #served: ServedModel;
   readonly #service: CompletionService;
   readonly #admission: Admission;
@@ -43,7 +42,7 @@ export class InProcessChat implements ChatModel {
       toWire(request, {
         model: this.#served.name,
         stream: false,
-        structuredOutput: 'none',
+        structuredOutput: 'json-schema',
         maxTokensField: 'max_tokens',
       }),
     );

@@ -1,37 +1,113 @@
-// JSON answers, driven by an unmodified `openai` client: what comes fits, or there is a refusal.
+// JSON answers, driven by an unmodified `openai` client: what comes fits, is cut off by its length, or there is a refusal.
 import fc from 'fast-check';
 import { zodResponseFormat } from 'openai/helpers/zod';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { ask, codec, connect, saying } from '../../test/served.ts';
+import { ask, codec, connect, refusal, saying, searchTool, tinyModel } from '../../test/served.ts';
 import { readJsonSchema } from './json-schema.ts';
 
 const RIGHT = '{"capital": "Riga", "people": 605000}';
 const city = z.object({ capital: z.string(), people: z.number().int() });
 const asCity = zodResponseFormat(city, 'city');
+/** What a grammar does not hold a number to. */
+const asSmallCity = zodResponseFormat(city.extend({ people: z.number().max(9) }), 'city');
 
 describe('an answer in JSON', () => {
-  it('is parsed by the client where it fits', async () => {
-    const client = await connect({ model: saying(`${RIGHT}\n`) });
-    const request = { ...ask({ max_tokens: 60 }), response_format: asCity };
-    const { choices } = await client.chat.completions.parse(trimmed(request));
-    expect(choices[0]?.message.parsed).toEqual({ capital: 'Riga', people: 605000 });
+  it('is held to the schema: whatever a model with random weights writes fits', async () => {
+    const client = await connect({ model: await tinyModel() });
+    const schema = z.strictObject({
+      verdict: z.enum(['correct', 'incorrect']),
+      sure: z.boolean(),
+      why: z.string().max(20).nullable(),
+      years: z.array(z.number().int()).min(1).max(3),
+    });
+    const request = {
+      ...ask({ max_tokens: 400 }),
+      response_format: zodResponseFormat(schema, 'v'),
+    };
+    const answers = await Promise.all(
+      Array.from({ length: 8 }, (_, seed) =>
+        client.chat.completions.parse({ ...request, seed, temperature: seed / 4 }),
+      ),
+    );
+    for (const { choices } of answers) {
+      expect(choices[0]?.finish_reason).toBe('stop');
+      expect(schema.parse(choices[0]?.message.parsed)).toEqual(
+        JSON.parse(choices[0]?.message.content ?? ''),
+      );
+    }
+    expect(new Set(answers.map(({ choices }) => choices[0]?.message.content)).size).toBe(8);
   });
 
-  it('is sampled again where it does not, a few times, and counts all tokens', async () => {
-    const model = saying('no\n', '{"capital": 1}\n', `${RIGHT}\n`);
+  it('is the same again for the same seed, alone and in a batch, streamed and whole', async () => {
+    const client = await connect({ model: await tinyModel() });
+    const list = z.strictObject({ list: z.array(z.boolean()).length(9) });
+    const request = {
+      ...ask({ max_tokens: 400, seed: 3 }),
+      response_format: zodResponseFormat(list, 'list'),
+    };
+    const alone = await client.chat.completions.create({ ...request, logprobs: true });
+    const [again] = await Promise.all([
+      client.chat.completions.create({ ...request, logprobs: true }),
+      client.chat.completions.create(ask({ max_tokens: 60, seed: 4 })),
+    ]);
+    expect(again.choices).toEqual(alone.choices);
+    let content = '';
+    let pieces = 0;
+    for await (const { choices } of await client.chat.completions.create({
+      ...request,
+      stream: true,
+    })) {
+      content += choices[0]?.delta.content ?? '';
+      pieces++;
+    }
+    expect(content).toBe(alone.choices[0]?.message.content);
+    expect(pieces).toBeGreaterThan(10);
+  });
+
+  it('says that its length cut it off', async () => {
+    const client = await connect({ model: await tinyModel() });
+    const [choice] = (
+      await client.chat.completions.create(
+        ask({ max_tokens: 5, seed: 1, response_format: { type: 'json_object' } }),
+      )
+    ).choices;
+    expect(choice?.finish_reason).toBe('length');
+    expect(choice?.message.content).toMatch(/^\{/);
+  });
+
+  it('ends where the value does, or at the end token where it could go on', async () => {
+    const client = await connect({ model: await tinyModel() });
+    const ask12 = (schema: Record<string, unknown>) =>
+      client.chat.completions.create(
+        ask({
+          max_tokens: 20,
+          seed: 2,
+          response_format: { type: 'json_schema', json_schema: { name: 'n', schema } },
+        }),
+      );
+    const word = (await ask12({ const: 'Riga' })).choices[0];
+    expect(word).toMatchObject({ finish_reason: 'stop', message: { content: '"Riga"' } });
+    const number = (await ask12({ enum: [1, 12, 123] })).choices[0];
+    expect(number?.finish_reason).toBe('stop');
+    expect([1, 12, 123]).toContain(JSON.parse(number?.message.content ?? ''));
+  });
+
+  it('is sampled again where a limit on values is passed, a few times, and counts all tokens', async () => {
+    const model = saying(RIGHT, RIGHT, '{"capital": "Riga", "people": 6}');
     const client = await connect({ model });
-    const { choices, usage } = await client.chat.completions.create(
-      trimmed({ ...ask({ max_tokens: 60 }), response_format: asCity }),
-    );
-    expect(JSON.parse(choices[0]?.message.content ?? '')).toMatchObject({ capital: 'Riga' });
+    const { choices, usage } = await client.chat.completions.create({
+      ...ask({ max_tokens: 60 }),
+      response_format: asSmallCity,
+    });
+    expect(JSON.parse(choices[0]?.message.content ?? '')).toMatchObject({ people: 6 });
     expect(model.prompts).toHaveLength(3);
-    expect(usage?.completion_tokens).toBeGreaterThan(codec.encodeTurn(RIGHT).length + 10);
+    expect(usage?.completion_tokens).toBeGreaterThan(2 * codec.encodeTurn(RIGHT).length);
   });
 
   it('becomes a refusal that says why, never text that does not fit, whole or streamed', async () => {
-    const client = await connect({ model: saying('{"capital": "Riga"}\n') });
-    const request = trimmed({ ...ask({ max_tokens: 60 }), response_format: asCity });
+    const client = await connect({ model: saying(RIGHT) });
+    const request = { ...ask({ max_tokens: 60 }), response_format: asSmallCity };
     const { choices } = await client.chat.completions.create(request);
     expect(choices[0]?.message.content).toBeNull();
     expect(choices[0]?.message.refusal).toMatch(/in 4 tries; of the last: people: /);
@@ -44,8 +120,9 @@ describe('an answer in JSON', () => {
   });
 
   it('is streamed once it is known to fit', async () => {
-    const client = await connect({ model: saying('{"a": \n', '{"a": [1, 2]}\n') });
-    const request = trimmed(ask({ max_tokens: 60, response_format: { type: 'json_object' } }));
+    const fitting = '{"capital": "Riga", "people": 6}';
+    const client = await connect({ model: saying(RIGHT, fitting) });
+    const request = { ...ask({ max_tokens: 60 }), response_format: asSmallCity };
     let content = '';
     for await (const { choices } of await client.chat.completions.create({
       ...request,
@@ -53,23 +130,45 @@ describe('an answer in JSON', () => {
     })) {
       content += choices[0]?.delta.content ?? '';
     }
-    expect(JSON.parse(content)).toEqual({ a: [1, 2] });
+    expect(content).toBe(fitting);
   });
 
   it('is tried once where every try would be the same', async () => {
-    const model = saying('[1]\n');
+    const model = saying(RIGHT);
     const client = await connect({ model });
-    const { choices } = await client.chat.completions.create(
-      trimmed(ask({ max_tokens: 9, temperature: 0, response_format: { type: 'json_object' } })),
-    );
+    const { choices } = await client.chat.completions.create({
+      ...ask({ max_tokens: 60, temperature: 0 }),
+      response_format: asSmallCity,
+    });
     expect(choices[0]?.message.refusal).toContain('1 tries');
     expect(model.prompts).toHaveLength(1);
   });
 
-  /** Scripted turns end without a stop token, so the answer is cut by a stop string. */
-  function trimmed<R extends object>(request: R): R & { stop: string } {
-    return { ...request, stop: '\n' };
-  }
+  it('is checked only, where tools are offered that may be called in its place', async () => {
+    const model = saying(`[1]\n`, `${RIGHT}\n`);
+    const client = await connect({ model });
+    const { choices } = await client.chat.completions.create({
+      ...ask({ max_tokens: 60, tools: [searchTool], stop: '\n' }),
+      response_format: asCity,
+    });
+    expect(choices[0]?.message.content).toBe(RIGHT);
+    expect(model.prompts).toHaveLength(2);
+  });
+
+  it('is refused where nothing fits, and where the sampler cannot be held to it', async () => {
+    const client = await connect({ model: saying('what?') });
+    const asking = (schema: Record<string, unknown>) =>
+      refusal(
+        client.chat.completions.create({
+          ...ask(),
+          response_format: { type: 'json_schema', json_schema: { name: 'none', schema } },
+        }),
+      );
+    expect((await asking({ enum: [] })).message).toContain('at least one value in enum');
+    const upsideDown = { type: 'array', items: { type: 'null' }, minItems: 2, maxItems: 1 };
+    expect((await asking(upsideDown)).message).toContain('minItems to be at most maxItems');
+    expect((await asking({ type: 'null' })).message).toContain('passes over `allowed`');
+  });
 });
 
 describe('readJsonSchema', () => {
@@ -99,7 +198,7 @@ describe('readJsonSchema', () => {
       properties: { a: { type: 'string', default: 'x' } },
       required: ['a'],
     };
-    expect(readJsonSchema(schema).safeParse({}).success).toBe(false);
+    expect(readJsonSchema(schema).check.safeParse({}).success).toBe(false);
   });
 
   it('takes what zod writes, and agrees with it on any value', () => {
@@ -109,7 +208,7 @@ describe('readJsonSchema', () => {
       list: z.array(z.number().min(0)).max(2),
       maybe: z.union([z.string(), z.null()]),
     });
-    const read = readJsonSchema(z.toJSONSchema(own));
+    const read = readJsonSchema(z.toJSONSchema(own)).check;
     const value = fc.record(
       {
         name: fc.string({ unit: 'grapheme-ascii', maxLength: 5 }),

@@ -1,6 +1,7 @@
-// Answers that must be JSON: the sampler cannot be held to a grammar, so what it wrote is checked, and never passed on unchecked.
+// Answers that must be JSON: what the sampler is held to, and the check of what a grammar cannot say.
 import type { ZodType } from 'zod';
 import { z } from 'zod';
+import { anyObject, type JsonPattern, jsonPatternOf } from '../grammar/json-pattern.ts';
 import { readJsonSchema } from './json-schema.ts';
 
 /** What a client may ask for. */
@@ -21,21 +22,33 @@ export type ResponseFormat = z.infer<typeof responseFormatSchema>;
 /** What is wrong with a text, or null. */
 export type JsonCheck = (text: string) => string | null;
 
-const anyObject = z.record(z.string(), z.unknown());
+/** JSON that a request asks for. */
+export interface JsonAsked {
+  /** The same for requests that ask for the same. */
+  readonly key: string;
+  readonly pattern: JsonPattern;
+  readonly check: JsonCheck;
+}
+
+const recordSchema = z.record(z.string(), z.unknown());
 
 /**
- * The check of a request's format, or null where any text will do.
+ * What a request's format asks for, or null where any text will do.
  * @throws {HttpError} 400: the schema says something that could not be checked.
+ * @throws {InputError} no value could fit it.
  */
-export function jsonCheckOf(format: ResponseFormat | null | undefined): JsonCheck | null {
+export function jsonAskedOf(format: ResponseFormat | null | undefined): JsonAsked | null {
   switch (format?.type) {
     case undefined:
     case 'text':
       return null;
     case 'json_object':
-      return checkWith(anyObject);
-    case 'json_schema':
-      return checkWith(readJsonSchema(format.json_schema.schema));
+      return { key: '', pattern: anyObject, check: checkWith(recordSchema) };
+    case 'json_schema': {
+      const { node, check } = readJsonSchema(format.json_schema.schema);
+      const key = JSON.stringify(node);
+      return { key, pattern: jsonPatternOf(node), check: checkWith(check) };
+    }
     default:
       return format satisfies never;
   }

@@ -41,10 +41,18 @@ const DEEPEST = 64;
 const nodeSchema = z.record(z.string(), z.unknown());
 type Node = z.infer<typeof nodeSchema>;
 
+/** A schema of which everything can be checked, and its check. */
+export interface JsonSchema {
+  /** Without what says nothing about values. */
+  readonly node: Readonly<Record<string, unknown>>;
+  readonly check: ZodType;
+}
+
 /** @throws {HttpError} 400: the schema says something that could not be checked. */
-export function readJsonSchema(schema: unknown): ZodType {
+export function readJsonSchema(schema: unknown): JsonSchema {
   try {
-    return z.fromJSONSchema(checked(schema, '', 0));
+    const node = checked(schema, '', 0);
+    return { node, check: z.fromJSONSchema(node) };
   } catch (error) {
     if (error instanceof HttpError) throw error;
     throw refused('', error instanceof Error ? error.message : String(error));

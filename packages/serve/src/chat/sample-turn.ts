@@ -1,6 +1,7 @@
 // One sampled turn, piece by piece: the engine's tokens go into a TurnText as they come.
 import { CancelledError, type StreamKey } from '@masksearch/core';
 import type { Sampler, StopSequence } from '@masksearch/model';
+import type { GrammarPosition } from '../grammar/token-grammar.ts';
 import { type SamplingRequest, stopStringsOf } from './sampling-request.ts';
 import { type TextOptions, TurnText } from './turn-text.ts';
 
@@ -14,6 +15,10 @@ export interface TurnJob {
   readonly key: StreamKey;
   readonly maxTokens: number;
   readonly temperature: number;
+  /** Share of the nucleus that is sampled from; 1 = all tokens. */
+  readonly topP: number;
+  /** What the turn is held to, token by token; null for any text. */
+  readonly grammar: GrammarPosition | null;
   readonly stop: readonly StopSequence[];
   readonly text: TurnText;
   /** Tokens between two looks at the text; sampled past a stop string at most. */
@@ -21,7 +26,7 @@ export interface TurnJob {
   readonly signal: AbortSignal;
 }
 
-type FromRequest = 'temperature' | 'pieceTokens' | 'text';
+type FromRequest = 'temperature' | 'topP' | 'pieceTokens' | 'text';
 
 /** A turn as a request wants it; what the request leaves open is as in OpenAI's API. */
 export function turnJobOf(
@@ -34,6 +39,7 @@ export function turnJobOf(
   return {
     ...turn,
     temperature: request.temperature ?? 1,
+    topP: request.top_p ?? 1,
     pieceTokens: looksOften ? PIECE_TOKENS : turn.maxTokens,
     text: new TurnText({
       ...format,
@@ -63,7 +69,8 @@ export async function together<T>(
  * @throws {CancelledError} `signal` fired.
  */
 export async function* sampleTurn(job: TurnJob): AsyncGenerator<void, 'stop' | 'length'> {
-  const { sampler, prompt, key, maxTokens, temperature, stop, text, pieceTokens, signal } = job;
+  const { sampler, prompt, key, maxTokens, temperature, topP, stop, text, signal, grammar } = job;
+  const pieceTokens = grammar === null ? job.pieceTokens : 1; // the next mask needs this token
   if (maxTokens === 0) {
     text.end();
     return 'length';
@@ -75,6 +82,8 @@ export async function* sampleTurn(job: TurnJob): AsyncGenerator<void, 'stop' | '
       const { tokens, logProbs, reason } = await sequence.generate({
         maxTokens: Math.min(pieceTokens, maxTokens - sampled),
         temperature,
+        topP,
+        ...(grammar === null ? {} : { allowed: grammar.allowed }),
         stop,
         turn: 0,
         signal,
@@ -82,9 +91,9 @@ export async function* sampleTurn(job: TurnJob): AsyncGenerator<void, 'stop' | '
       if (reason === 'cancelled') throw new CancelledError('chat: cancelled.');
       for (const [i, id] of tokens.entries()) text.add(id, logProbs[i] ?? 0);
       sampled += tokens.length;
-      const isOver = reason !== 'length' || sampled >= maxTokens;
-      if (text.isStopped || isOver) {
-        const wasStopped = text.isStopped || reason === 'stop';
+      if (grammar !== null && reason !== 'stop') for (const id of tokens) grammar.take(id);
+      const wasStopped = text.isStopped || reason === 'stop' || grammar?.isOver === true;
+      if (wasStopped || reason !== 'length' || sampled >= maxTokens) {
         text.end();
         yield;
         return wasStopped ? 'stop' : 'length';

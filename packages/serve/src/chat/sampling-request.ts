@@ -14,7 +14,7 @@ export const samplingShape = {
   include_stop_str_in_output: z.boolean().nullish(),
   stream: z.boolean().nullish(),
   stream_options: z.object({ include_usage: z.boolean().nullish() }).nullish(),
-  top_p: z.number().nullish(),
+  top_p: z.number().min(0).max(1).nullish(),
   top_k: z.number().nullish(),
   frequency_penalty: z.number().nullish(),
   presence_penalty: z.number().nullish(),
@@ -34,8 +34,7 @@ export type Refusal = readonly [key: string, isRefused: boolean, rule: string];
  */
 export function refuseUnsupported(request: SamplingRequest, more: readonly Refusal[] = []): void {
   const refused: Refusal[] = [
-    ['top_p', (request.top_p ?? 1) !== 1, 'only 1: the whole distribution is sampled'],
-    ['top_k', (request.top_k ?? 0) > 0, 'only 0: the whole distribution is sampled'],
+    ['top_k', (request.top_k ?? 0) > 0, 'only 0; top_p cuts the distribution off'],
     ['frequency_penalty', (request.frequency_penalty ?? 0) !== 0, 'only 0'],
     ['presence_penalty', (request.presence_penalty ?? 0) !== 0, 'only 0'],
     ['logit_bias', Object.keys(request.logit_bias ?? {}).length > 0, 'none'],

@@ -7,6 +7,7 @@ import type {
   TokenScores,
 } from '@masksearch/model';
 import type { ChatTemplate, Tokenizer } from '@masksearch/tokenizer';
+import { JsonGrammars } from '../grammar/json-grammars.ts';
 import type { ChatFormat } from './chat-format.ts';
 import { plainFormat } from './plain-format.ts';
 import type { TurnLimits } from './sampling-request.ts';
@@ -15,7 +16,7 @@ import { templateFormat } from './template-format.ts';
 /** What is needed of a model; a `LanguageModel` is one. */
 export interface ServableModel {
   readonly device: string;
-  readonly config: Pick<DecoderConfig, 'maxPositions'>;
+  readonly config: Pick<DecoderConfig, 'maxPositions' | 'vocabularySize'>;
   sampler(options: SamplerOptions): Sampler;
   /** For the log-probabilities of prompts; without it they are refused. */
   score?(batch: PackedBatch): Promise<Pick<TokenScores, 'logProbs'>>;
@@ -58,6 +59,7 @@ export interface ServedModel {
   readonly tokenizer: Tokenizer;
   readonly format: ChatFormat;
   readonly limits: ChatLimits;
+  readonly json: JsonGrammars;
   readonly score?: NonNullable<ServableModel['score']>;
 }
 
@@ -75,5 +77,12 @@ export function openModel(options: ModelOptions): ServedModel {
   const sampler = model.sampler({ maxSequences: limits.maxSequences, maxContextTokens });
   const score = model.score === undefined ? {} : { score: model.score.bind(model) };
   const { name, fingerprint } = options;
-  return { name, fingerprint, tokenizer, sampler, format, limits, ...score };
+  const json = new JsonGrammars({
+    tokenizer,
+    vocabularySize: model.config.vocabularySize,
+    ends: format.stop
+      .flatMap((ids) => (ids.length === 1 ? ids : []))
+      .filter((id) => format.silent.has(id)),
+  });
+  return { name, fingerprint, tokenizer, sampler, format, limits, json, ...score };
 }

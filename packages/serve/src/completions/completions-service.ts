@@ -61,7 +61,7 @@ export class CompletionsService {
         const key = streamKey('completions', seed, p, index);
         return turnJobOf(
           request,
-          { sampler, prompt, signal, maxTokens, key, stop },
+          { sampler, prompt, signal, maxTokens, key, stop, grammar: null },
           { tokenizer, silent: format.silent, holdFrom: () => -1 },
         );
       });

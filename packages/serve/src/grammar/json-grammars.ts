@@ -1,0 +1,48 @@
+// The grammars that a server has in use: made once for all requests that ask for the same JSON.
+import type { Tokenizer } from '@masksearch/tokenizer';
+import type { JsonPattern } from './json-pattern.ts';
+import { TokenGrammar } from './token-grammar.ts';
+import { tokenTrie, type TokenTrie } from './token-trie.ts';
+
+/** Grammars kept, the last used ones. */
+const MOST_GRAMMARS = 16;
+/** States of a grammar beyond which it is made anew, so that memory is bounded. */
+const MOST_STATES = 20_000;
+
+export interface JsonGrammarsOptions {
+  readonly tokenizer: Tokenizer;
+  /** V of the model. */
+  readonly vocabularySize: number;
+  /** Tokens that end a turn. */
+  readonly ends: readonly number[];
+}
+
+export class JsonGrammars {
+  /** Tokens that end a turn, and nothing else does. */
+  readonly ends: readonly number[];
+  readonly #options: JsonGrammarsOptions;
+  readonly #grammars = new Map<string, TokenGrammar>();
+  #trie: TokenTrie | undefined;
+
+  constructor(options: JsonGrammarsOptions) {
+    this.#options = options;
+    this.ends = options.ends;
+  }
+
+  /** @param key The same for the same pattern. @throws {InputError} the pattern is too ambiguous. */
+  grammarOf(key: string, { pattern }: JsonPattern): TokenGrammar {
+    const known = this.#grammars.get(key);
+    this.#grammars.delete(key);
+    this.#trie ??= tokenTrie(this.#options.tokenizer);
+    const isUsable = known !== undefined && known.size <= MOST_STATES;
+    const grammar = isUsable
+      ? known
+      : new TokenGrammar(pattern, { ...this.#options, trie: this.#trie });
+    this.#grammars.set(key, grammar);
+    for (const oldest of this.#grammars.keys()) {
+      if (this.#grammars.size <= MOST_GRAMMARS) break;
+      this.#grammars.delete(oldest);
+    }
+    return grammar;
+  }
+}
