@@ -1,6 +1,14 @@
 // The command as a person meets it: real processes on a tiny run. Needs the native engine (`npm run setup`).
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -70,6 +78,18 @@ describe('the command line', () => {
     expect(stdout).toMatch(/index:\n {2}k1: 1\.5\n/);
   });
 
+  test('finds an input beside the file that names it, from any working folder', () => {
+    mkdirSync(join(folder, 'mine'));
+    const document = { id: '1', title: 'Riga', text: 'Riga is the capital of Latvia.' };
+    writeFile('mine/wiki.jsonl', `${JSON.stringify(document)}\n`);
+    const config = 'corpus: { input: wiki.jsonl }\ntokenizer: { vocabularySize: 280 }\n';
+    writeFile('mine/a.yaml', config);
+    const made = masksearch('corpus', '--config', 'mine/a.yaml', '--run', 'beside');
+    expect(made.status, made.stderr).toBe(0);
+    const again = runCommand(join(folder, 'mine'), ['corpus', '--run', '../beside', '--fresh']);
+    expect(again.status, again.stderr).toBe(0);
+  });
+
   test.each<[string, () => string[], RegExp]>([
     ['an unknown flag', () => ['sft', '--learningrate', '1'], /Did you mean --learningRate/],
     ['an unknown command', () => ['evalution'], /Did you mean evaluation/],
@@ -127,6 +147,7 @@ const TINY = ['--tasks.train.ramp', '8', '--tasks.train.questions', '8'];
 const SFT_PHASES = '[{ name: all, groups: [k1, hop1, hop2], copyEvery: 3, steps: 30 }]';
 const SFT = ['--phases', SFT_PHASES, '--checkpointEvery', '4'];
 const RL = ['--steps', '4', '--checkpointEvery', '1'];
+const BEFORE_SFT = ['corpus', 'index', 'tasks', 'trajectories'];
 
 describe('a run', () => {
   beforeAll(() => {
@@ -140,7 +161,7 @@ describe('a run', () => {
       '--json',
     );
     expect(status, stderr).toBe(0);
-  }, 120_000);
+  }, 300_000);
 
   test('leaves a report of the agreed shape and a page', () => {
     const metric = z.object({
@@ -183,19 +204,22 @@ describe('a run', () => {
     for (const stage of ['tasks', 'trajectories', 'sft', 'rl', 'evaluation']) {
       expect(hashesOf(`serial/${stage}`), stage).toEqual(hashesOf(`base/${stage}`));
     }
-  }, 120_000);
+  }, 300_000);
 
-  test.each<[string, string[], string[]]>([
-    ['sft', SFT, ['corpus', 'index', 'tasks', 'trajectories']],
-    ['rl', RL, ['corpus', 'index', 'tasks', 'trajectories', 'sft']],
+  test.each<[string, string, string[], string[]]>([
+    ['sft', 'float32', SFT, BEFORE_SFT],
+    ['sft', 'bfloat16', SFT, BEFORE_SFT],
+    ['rl', 'float32', RL, [...BEFORE_SFT, 'sft']],
+    ['rl', 'bfloat16', [...RL, '--lora.rank', '4'], [...BEFORE_SFT, 'sft']],
   ])(
-    '%s killed at any moment ends with the weights of an uninterrupted run',
-    async (stage, args, needed) => {
-      const whole = copyRun('base', `${stage}-whole`, needed);
+    '%s in %s killed at any moment ends with the weights of an uninterrupted run',
+    async (stage, dtype, settings, needed) => {
+      const args = [...settings, '--model.dtype', dtype];
+      const whole = copyRun('base', `${stage}-${dtype}`, needed);
       const started = performance.now();
       expect(masksearch(stage, '--run', whole, ...args).status).toBe(0);
       const wholeMs = performance.now() - started;
-      const killed = copyRun('base', `${stage}-killed`, needed);
+      const killed = copyRun('base', `${stage}-${dtype}-killed`, needed);
       const random = new RandomStream(1, 'kill', stage);
       for (let kill = 0; kill < 4; kill++) {
         const moment = () => sleep(random.uniform() * wholeMs);
@@ -205,7 +229,7 @@ describe('a run', () => {
       expect(status, stderr).toBe(0);
       expect(hashesOf(`${killed}/${stage}`)).toEqual(hashesOf(`${whole}/${stage}`));
     },
-    180_000,
+    300_000,
   );
 
   test('replays recorded searches without an index, bit for bit, and stops at an unknown query', () => {
@@ -234,10 +258,10 @@ describe('a run', () => {
     expect(other.status).toBe(1);
     const both = masksearch('rl', '--run', replayed, '--replay', 'tape', '--record', 'tape');
     expect(both.stderr).toMatch(/search: expected record or replay, not both/);
-  }, 180_000);
+  }, 300_000);
 
   test('an interrupt saves, says so, and exits with 130', async () => {
-    const copy = copyRun('base', 'interrupted', ['corpus', 'index', 'tasks', 'trajectories']);
+    const copy = copyRun('base', 'interrupted', BEFORE_SFT);
     const child = spawn(process.execPath, [MAIN, 'sft', '--run', copy, ...SFT], {
       cwd: folder,
     });

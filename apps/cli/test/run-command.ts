@@ -43,10 +43,13 @@ export function copyRun(
   return to;
 }
 
-/** File → sha256 below a stage's folder, without what holds times: manifests and clock columns of metrics. */
+/** What holds times or the path of the run. */
+const UNSTABLE = /manifest\.json$|adapter_config\.json$/;
+
+/** File → sha256 below a stage's folder, without `UNSTABLE` files and the clock columns of metrics. */
 export function hashesOf(stage: string): Record<string, string> {
   const files = readdirSync(stage, { recursive: true, encoding: 'utf8' })
-    .filter((file) => /\.\w+$/.test(file) && !file.endsWith('manifest.json'))
+    .filter((file) => /\.\w+$/.test(file) && !UNSTABLE.test(file))
     .toSorted();
   return Object.fromEntries(
     files.map((file) => {
