@@ -18,13 +18,18 @@ const question: NeedsQuestion = {
 describe('memoryNeeds', () => {
   // Peak resident memory of one step, bench/results/models.jsonl.
   test.each([
-    ['full', 12.378],
-    ['lora', 6.545],
-  ])('is within 10 % of what a %s step of the 0.5B shape takes', (mode, measured) => {
-    const need = memoryNeeds(question).find((other) => other.mode === mode);
-    expect((need?.totalBytes ?? 0) / GB / measured).toBeGreaterThan(0.9);
-    expect((need?.totalBytes ?? 0) / GB / measured).toBeLessThan(1.1);
-  });
+    ['full', 'float32', 12.378],
+    ['lora', 'float32', 6.545],
+    ['full', 'bfloat16', 10.355],
+    ['lora', 'bfloat16', 4.577],
+  ] as const)(
+    'is within 10 %% of what a %s step in %s of the 0.5B shape takes',
+    (mode, dtype, measured) => {
+      const need = memoryNeeds({ ...question, dtype }).find((other) => other.mode === mode);
+      expect((need?.totalBytes ?? 0) / GB / measured).toBeGreaterThan(0.9);
+      expect((need?.totalBytes ?? 0) / GB / measured).toBeLessThan(1.1);
+    },
+  );
 
   test('grows with the sequence, and finds the largest settings that fit', () => {
     const needs = memoryNeeds({

@@ -19,6 +19,7 @@ describe.skipIf(reason !== null)(`tfjs-node, ${reason ?? 'installed'}`, () => {
         tests: [
           'log-probabilities of sampled tokens equal score bit for bit, across turns',
           'temperature 0 takes the best token, with its log-probability at temperature 1',
+          'topP and allowed leave fewer tokens to draw from, with log-probabilities of the model',
         ],
       },
       {
