@@ -140,7 +140,9 @@ describe('runStage', () => {
       mkdirSync(join(work.folder, 'model.tmp-0123456789ab'));
       return Promise.reject(new Error('killed'));
     };
-    await expect(runStage(context(), stage({ resumable: true, execute }))).rejects.toThrow();
+    await expect(runStage(context(), stage({ resumable: true, execute }))).rejects.toThrow(
+      'killed',
+    );
     expect(readdirSync(join(folder, 'tasks.work'))).toContain('model.tmp-0123456789ab');
     const { manifest } = await runStage(context(), stage({ resumable: true }));
     expect(Object.keys(manifest.outputs)).toEqual(['out.txt']);
