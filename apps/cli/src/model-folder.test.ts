@@ -39,6 +39,7 @@ rl:
   learningRate: 0.01
   lora: { rank: 2, alpha: 4 }
   klCoefficient: 0.01
+  displacementCoefficient: 0.2
   checkpointEvery: 1
 evaluation: { tasksPerGroup: 1, randomTasksPerGroup: 1 }
 `;
@@ -73,6 +74,8 @@ describe('a run from a model folder', () => {
   test('rl moves the adapter alone; both stages leave the model in the form it came in', () => {
     const moved = metricsOf('rl').some((row) => Number(row['actor/updates']) > 0);
     expect(moved).toBe(true);
+    const lost = metricsOf('rl').map((row) => Number(row['actor/displacement'] ?? 0));
+    expect(Math.max(...lost)).toBeGreaterThan(0);
     const { config, weights } = loadAdapterFolder(join(folder, 'whole/rl/adapter'));
     expect(config).toMatchObject({ rank: 2, alpha: 4 });
     const b = weights.filter(({ name }) => name.includes('lora_B'));

@@ -122,6 +122,13 @@ describe('training an adapter', { timeout: 60_000 }, () => {
     expect(held.change).not.toBe(free.change);
   });
 
+  test('dapo penalises the distance and lost likelihood together', async () => {
+    const { rows } = await trainDapo(LORA, { klCoefficient: 0.01, displacementCoefficient: 0.2 });
+    for (const key of ['actor/kl_to_reference', 'actor/displacement']) {
+      expect(Math.max(...rows.map((row) => Number(row[key]))), key).toBeGreaterThan(0);
+    }
+  });
+
   test('dapo refuses a reference that is not there, and dropout', async () => {
     await expect(trainDapo(undefined, { klCoefficient: 0.1 })).rejects.toMatchObject({
       code: 'config',

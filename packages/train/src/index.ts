@@ -4,6 +4,7 @@ export * from './losses/custom-loss.ts';
 export * from './losses/dapo-loss.ts';
 export * from './losses/entropy-bonus.ts';
 export * from './losses/grpo-loss.ts';
+export * from './losses/likelihood-displacement.ts';
 export * from './losses/reference-kl.ts';
 export * from './losses/sft-loss.ts';
 export * from './packing.ts';

@@ -256,6 +256,11 @@ export const rlSchema = section(
     }).default(null),
     maximumRounds: setting(z.int().min(1), {
       about: 'rounds of sampling to fill a step',
+    displacementCoefficient: setting(z.number().min(0), {
+      about:
+        'penalty for likelihood that turns with an advantage of at least 0 lose (LLDS); acts where miniBatches is above 1; 0 = off',
+      source: 'DAPO has none; 0.2 in arXiv:2512.04220',
+    }).default(0),
       unit: 'rounds',
       source: 'max_num_gen_batches of verl',
     }).default(10),

@@ -135,7 +135,8 @@ function scheduleOf({
 
 function dapoConfigOf(rl: RlConfig, seed: number) {
   const { steps, samplesPerTask, groupsPerStep, miniBatches, microBatchTokens } = rl;
-  const { maximumLagSteps, overlongFiltering, truncatedImportance, klCoefficient } = rl;
+  const { maximumLagSteps, overlongFiltering, truncatedImportance } = rl;
+  const { klCoefficient, displacementCoefficient } = rl;
   return {
     seed,
     steps,
@@ -146,6 +147,7 @@ function dapoConfigOf(rl: RlConfig, seed: number) {
     maximumLagSteps,
     overlongFiltering,
     klCoefficient,
+    displacementCoefficient,
     ...(truncatedImportance === null ? {} : { truncatedImportance }),
   };
 }

@@ -22,6 +22,8 @@ export const dapoConfigSchema = z.strictObject({
   truncatedImportance: z.number().min(1).optional(),
   /** β of a penalty for leaving the reference policy, the model with its adapter off. 0 = none, as in DAPO. */
   klCoefficient: z.number().min(0).default(0),
+  /** λ of a penalty for likelihood that good turns lose (LLDS); 0.2 in its paper. 0 = none, as in DAPO. */
+  displacementCoefficient: z.number().min(0).default(0),
   /** Largest |ratio − 1| accepted before the first update of a step. */
   mismatchTolerance: z.number().min(0).default(0.01),
   /** Of task order and mini-batches. */

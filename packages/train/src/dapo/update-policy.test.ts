@@ -52,6 +52,7 @@ function optionsFor(
     overlongFiltering: false,
     truncatedImportance: undefined,
     klCoefficient: 0,
+    displacementCoefficient: 0,
     mismatchTolerance: 0.01,
     seed: 1,
     step: 0,
@@ -149,6 +150,31 @@ describe('updatePolicy', () => {
       5,
     );
     expect(metrics['actor/pg_clipfrac']).toBe(0);
+  });
+
+  test('likelihood that good turns lost is penalised: λ / T · Σ of the losses of such turns', async () => {
+    const { metrics } = await updatePolicy(optionsFor(groups, { displacementCoefficient: 0.2 }));
+    const rows = referenceRows(groups);
+    let lost = 0;
+    for (const row of rows) {
+      const turns = row.map(({ mask }, t) => (mask && row[t - 1]?.mask !== true ? t : -1));
+      for (const start of turns.filter((t) => t >= 0)) {
+        const end = row.findIndex(({ mask }, t) => t > start && !mask);
+        const turn = row.slice(start, end < 0 ? row.length : end);
+        const losses = turn.map(({ logProb, oldLogProb }) => oldLogProb - logProb);
+        const isDisplaced = losses.reduce((sum, value) => sum + value, 0) > 0;
+        if (!isDisplaced || (turn[0]?.advantage ?? 0) < 0) continue;
+        for (const value of losses) lost += Math.max(0, value);
+      }
+    }
+    expect(lost).toBeGreaterThan(0);
+    const labels = rows.flat().filter(({ mask }) => mask).length;
+    const plain = referenceDapo(rows.flat(), { low: 0.2, high: 0.28 });
+    expect(metrics['actor/pg_loss']).toBeCloseTo(plain + (0.2 * lost) / labels, 5);
+    expect(metrics['actor/displacement']).toBeCloseTo(lost / labels, 5);
+    const without = await updatePolicy(optionsFor(groups));
+    expect(without.metrics).not.toHaveProperty('actor/displacement');
+    expect(metrics['actor/pg_clipfrac']).toBe(without.metrics['actor/pg_clipfrac']);
   });
 
   test('a gradient that is not finite stops the run', async () => {

@@ -2,7 +2,8 @@
 import { InputError, RandomStream, type Sample } from '@masksearch/core';
 import type { AccumulateResult, AdamWOptions, LanguageModel, TokenLoss } from '@masksearch/model';
 import { MAXIMUM_LOG_RATIO } from '../losses/clipped-surrogate.ts';
-import { withReferenceKl, type ReferenceKl } from '../losses/reference-kl.ts';
+import { displacedTurns, withLikelihoodDisplacement } from '../losses/likelihood-displacement.ts';
+import { withReferenceKl } from '../losses/reference-kl.ts';
 import { meanOf, summarize, sumOf } from '../numbers.ts';
 import {
   countLabels,
@@ -30,6 +31,8 @@ export interface UpdateOptions {
   readonly truncatedImportance: number | undefined;
   /** β of the penalty for leaving the reference policy, the model with its adapter off; 0 = none. */
   readonly klCoefficient: number;
+  /** λ of the penalty for likelihood that good turns lose; 0 = none. */
+  readonly displacementCoefficient: number;
   readonly mismatchTolerance: number;
   /** Keys the order of the groups. */
   readonly seed: number;
@@ -86,19 +89,16 @@ export async function updatePolicy(options: UpdateOptions): Promise<UpdateResult
       continue;
     }
     const weightOf = sampleWeights(examples, recipe);
-    for (const { microBatch, oldLogProbs, importance, ...reference } of prepared[index] ?? []) {
+    for (const batch of prepared[index] ?? []) {
+      const { microBatch, oldLogProbs, importance } = batch;
       const averaging = spreadOverTokens(microBatch, weightOf);
       const weights = averaging.map((w, t) => w * (importance[t] ?? 1));
       const advantages = spreadOverTokens(microBatch, ({ advantage }) => advantage);
       const tokens = { batch: microBatch.batch, oldLogProbs, advantages, weights };
       const scale = 1 / labels;
       const loss = recipe.tokenLoss({ ...tokens, scale });
-      const { referenceLogProbs } = reference;
-      const penalty = { coefficient: options.klCoefficient, scale, weights: averaging };
-      const result =
-        referenceLogProbs === undefined
-          ? await model.accumulate(microBatch.batch, loss)
-          : await accumulatePenalised(model, microBatch, loss, { ...penalty, referenceLogProbs });
+      const penalties = { advantages, averaging, scale };
+      const result = await accumulatePenalised(batch, loss, penalties, options);
       totals.add(microBatch, { oldLogProbs, advantages }, result);
       if (totals.updates === 0) onPolicy.observe(microBatch, result.logProbs);
     }
@@ -127,15 +127,45 @@ export async function updatePolicy(options: UpdateOptions): Promise<UpdateResult
   };
 }
 
-/** As `accumulate`, with the penalty of `withReferenceKl`. */
+/** What the penalties of a micro-batch need beside it. */
+interface PenaltyInputs {
+  /** (T) */
+  readonly advantages: Float32Array;
+  /** (T) weight of each token in the average. */
+  readonly averaging: Float32Array;
+  readonly scale: number;
+}
+
+/** As `accumulate`, with the penalties that the options ask for; the loss itself where there are none. */
 async function accumulatePenalised(
-  model: LanguageModel,
-  { batch }: MicroBatch<PolicyExample>,
+  { microBatch: { batch }, oldLogProbs, referenceLogProbs }: PreparedBatch,
   base: TokenLoss,
-  kl: ReferenceKl,
-): Promise<AccumulateResult & { readonly kl: number }> {
-  const { loss, totals } = withReferenceKl(base, kl);
-  return { ...(await model.accumulate(batch, loss)), ...totals() };
+  { advantages, averaging, scale }: PenaltyInputs,
+  { model, klCoefficient, displacementCoefficient }: UpdateOptions,
+): Promise<AccumulateResult & { readonly kl?: number; readonly displacement?: number }> {
+  const kl =
+    referenceLogProbs &&
+    withReferenceKl(base, {
+      coefficient: klCoefficient,
+      scale,
+      referenceLogProbs,
+      weights: averaging,
+    });
+  if (displacementCoefficient === 0) {
+    return { ...(await model.accumulate(batch, kl?.loss ?? base)), ...kl?.totals() };
+  }
+  // A turn is judged as a whole, and losses see one chunk of tokens at a time: hence a pass before.
+  const { logProbs } = await model.score(batch);
+  const { lossMask } = batch;
+  const displaced = displacedTurns({ lossMask, advantages, oldLogProbs, logProbs });
+  const penalised = withLikelihoodDisplacement(kl?.loss ?? base, {
+    coefficient: displacementCoefficient,
+    scale,
+    oldLogProbs,
+    weights: displaced.map((bit, t) => bit * (averaging[t] as number)),
+  });
+  const result = await model.accumulate(batch, penalised.loss);
+  return { ...result, ...penalised.totals(), ...kl?.totals() };
 }
 
 /** The groups in random order, split into contiguous mini-batches whose sizes differ by at most 1. */
@@ -220,6 +250,7 @@ class UpdateTotals {
   #entropy = 0;
   #logRatio = 0;
   #referenceKl: number | undefined;
+  #displacement: number | undefined;
   #positiveLabels = 0;
   #positiveLogProb = 0;
 
@@ -230,9 +261,11 @@ class UpdateTotals {
   add(
     batch: MicroBatch<PolicyExample>,
     { oldLogProbs, advantages }: { oldLogProbs: Float32Array; advantages: Float32Array },
-    result: AccumulateResult & { readonly kl?: number },
+    result: AccumulateResult & { readonly kl?: number; readonly displacement?: number },
   ): void {
-    if (result.kl !== undefined) this.#referenceKl = (this.#referenceKl ?? 0) + result.kl;
+    const { kl, displacement } = result;
+    if (kl !== undefined) this.#referenceKl = (this.#referenceKl ?? 0) + kl;
+    if (displacement !== undefined) this.#displacement = (this.#displacement ?? 0) + displacement;
     this.#loss += result.loss;
     this.#clippedLow += result.clippedLow;
     this.#clippedHigh += result.clippedHigh;
@@ -261,6 +294,9 @@ class UpdateTotals {
       ...(this.#referenceKl === undefined
         ? {}
         : { 'actor/kl_to_reference': this.#referenceKl / this.#labels }),
+      ...(this.#displacement === undefined
+        ? {}
+        : { 'actor/displacement': this.#displacement / this.#labels }),
       'actor/entropy': this.#entropy / this.#labels,
       // Falls for many steps before search policies collapse (arXiv:2512.04220).
       'actor/positive_log_prob': this.#positiveLogProb / Math.max(this.#positiveLabels, 1),
