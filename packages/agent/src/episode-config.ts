@@ -19,6 +19,8 @@ export const episodeConfigSchema = z.strictObject({
   topK: z.int().min(1).max(100).default(4),
   /** Of the sampler; 0 is greedy. */
   temperature: z.number().min(0).max(10).default(1),
+  /** Of the sampler: share of the nucleus; 1 samples from all tokens. */
+  topP: z.number().min(0).max(1).default(1),
   /** Milliseconds until a search fails. */
   searchTimeoutMs: z.int().min(1).default(10_000),
   /** Milliseconds until an episode ends where it is. */

@@ -39,6 +39,7 @@ export class SamplerPlayer implements Player {
   readonly #sequence: SamplerSequence;
   readonly #stop: readonly StopSequence[];
   readonly #temperature: number;
+  readonly #topP: number;
 
   constructor(options: {
     sampler: Sampler;
@@ -46,10 +47,13 @@ export class SamplerPlayer implements Player {
     key: StreamKey;
     stop: readonly StopSequence[];
     temperature: number;
+    /** Default 1. */
+    topP?: number;
   }) {
     this.#sequence = options.sampler.open(options.prompt, options.key);
     this.#stop = options.stop;
     this.#temperature = options.temperature;
+    this.#topP = options.topP ?? 1;
   }
 
   async act({ turn, maxTokens, signal }: TurnRequest): Promise<PlayedTurn> {
@@ -60,6 +64,7 @@ export class SamplerPlayer implements Player {
         signal,
         stop: this.#stop,
         temperature: this.#temperature,
+        topP: this.#topP,
       });
       return { ids: tokens, logProbs, reason };
     } catch (error) {

@@ -51,6 +51,7 @@ export async function runEpisode(request: EpisodeRequest): Promise<Episode> {
         key: streamKey(...keyParts, task.id, sampleIndex),
         stop: codec.stop,
         temperature: config.temperature,
+        topP: config.topP,
       }),
   });
 }

@@ -12,6 +12,8 @@ export interface TokenRequest {
   readonly maxTokens: number;
   /** 0 is greedy. */
   readonly temperature: number;
+  /** Share of the nucleus; 1 when absent. */
+  readonly topP?: number;
   /** Tells apart samples of one prompt, also in the cache. */
   readonly seed: number;
   /** Tokens that end the answer; they are its last. */
@@ -78,12 +80,13 @@ export class TokenClient implements TokenModel {
     request: TokenRequest,
     { signal }: { readonly signal?: AbortSignal | undefined } = {},
   ): Promise<TokenResponse> {
-    const { prompt, maxTokens, temperature, seed, stopTokens, stopTexts } = request;
+    const { prompt, maxTokens, temperature, topP, seed, stopTokens, stopTexts } = request;
     const body = {
       model: this.#endpoint.config.model,
       prompt,
       max_tokens: maxTokens,
       temperature,
+      ...(topP === undefined ? {} : { top_p: topP }),
       seed,
       logprobs: 0,
       stop_token_ids: stopTokens,

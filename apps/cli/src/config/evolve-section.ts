@@ -16,6 +16,9 @@ export const evolveSchema = section(
     temperature: setting(z.number().min(0).max(10), {
       about: 'of the student at play',
     }).default(0.8),
+    topP: setting(z.number().min(0).max(1), {
+      about: 'of the student at play; 1 samples from all tokens',
+    }).default(1),
     concurrency: setting(z.int().min(1).max(4096), {
       about: 'episodes under way at once; changes no result',
       unit: 'episodes',

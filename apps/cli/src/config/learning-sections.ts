@@ -12,6 +12,10 @@ const concurrency = (value: number) =>
     unit: 'episodes',
   }).default(value);
 
+const topP = setting(z.number().min(0).max(1), {
+  about: 'the fewest likely tokens that hold this share are sampled from; 1 takes all',
+}).default(1);
+
 // Named here again so that `--help` does not load the agent.
 const TOOL_CALLS = ['tags', 'hermes', 'llama'] as const satisfies readonly ToolCalls[];
 
@@ -164,6 +168,7 @@ export const rolloutsSchema = section(
     tasks: setting(z.int().min(1), { about: 'training tasks', unit: 'tasks' }).default(20),
     samples: setting(z.int().min(1), { about: 'episodes per task', unit: 'episodes' }).default(4),
     temperature: setting(z.number().min(0), { about: '0 is greedy' }).default(1),
+    topP,
     concurrency: concurrency(32),
   },
   'rollouts for inspection',
@@ -251,16 +256,16 @@ export const rlSchema = section(
       about: 'penalty for leaving the model with its adapter off; needs lora; 0 = off',
       source: 'DAPO has none; 0.001 to 0.04 elsewhere',
     }).default(0),
-    truncatedImportance: setting(z.number().min(1).nullable(), {
-      about: 'cap of the truncated importance weights; null = off',
-    }).default(null),
-    maximumRounds: setting(z.int().min(1), {
-      about: 'rounds of sampling to fill a step',
     displacementCoefficient: setting(z.number().min(0), {
       about:
         'penalty for likelihood that turns with an advantage of at least 0 lose (LLDS); acts where miniBatches is above 1; 0 = off',
       source: 'DAPO has none; 0.2 in arXiv:2512.04220',
     }).default(0),
+    truncatedImportance: setting(z.number().min(1).nullable(), {
+      about: 'cap of the truncated importance weights; null = off',
+    }).default(null),
+    maximumRounds: setting(z.int().min(1), {
+      about: 'rounds of sampling to fill a step',
       unit: 'rounds',
       source: 'max_num_gen_batches of verl',
     }).default(10),
@@ -287,6 +292,13 @@ export const rlSchema = section(
       about: 'of sampling',
       source: 'DAPO §4.1',
     }).default(1),
+    topP: setting(
+      z.number().refine((value) => value === 1, {
+        message:
+          'expected 1: the loss compares the probabilities that tokens were drawn with, and those of a nucleus are others',
+      }),
+      { about: 'of sampling; only 1, all tokens' },
+    ).default(1),
     concurrency: concurrency(64),
     checkpointEvery: setting(z.int().min(1), {
       about: 'a checkpoint every so many steps; a killed run continues from the last',
@@ -310,6 +322,7 @@ export const evaluationSchema = section(
       unit: 'tasks',
     }).default(200),
     temperature: setting(z.number().min(0), { about: '0 is greedy' }).default(0),
+    topP,
     resamples: setting(z.int().min(1000), {
       about: 'bootstrap resamples of each interval',
     }).default(2000),

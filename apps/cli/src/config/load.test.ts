@@ -76,6 +76,19 @@ describe('model.dtype', () => {
   });
 });
 
+describe('topP', () => {
+  const parse = (sections: object) => parseConfig(runConfigSchema, sections, 'run.yaml');
+
+  test('cuts evaluation, rollouts and rounds off, and rl says why it may not', () => {
+    expect(parse({ evaluation: { topP: 0.9 } }).evaluation.topP).toBe(0.9);
+    expect(parse({}).rollouts.topP).toBe(1);
+    expect(() => parse({ evolve: { topP: 2 } })).toThrow(ConfigError);
+    expect(() => parse({ rl: { topP: 0.9 } })).toThrow(
+      /rl\.topP: expected 1: the loss compares the probabilities that tokens were drawn with/,
+    );
+  });
+});
+
 describe('readConfigFile', () => {
   test('reads YAML', () => {
     expect(readConfigFile(file('ok.yaml', 'seed: 3\nindex: {b: 0.5}\n'))).toEqual({

@@ -52,6 +52,7 @@ export const synthesisSchema = section(
       source: 'MaskSearch: own knowledge after two',
     }),
     temperature: setting(shape.temperature, { about: 'of all roles but the judge' }),
+    topP: setting(shape.topP, { about: 'of the same roles; 1 samples from all tokens' }),
     maxReplyTokens: setting(shape.maxReplyTokens, { about: 'of one reply', unit: 'tokens' }),
     acceptance: setting(shape.acceptance, {
       about: 'who decides what is kept: the rule check, the judge model, or both',

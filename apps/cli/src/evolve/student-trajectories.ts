@@ -16,8 +16,9 @@ import type { RunConfig } from '../config/run-config.ts';
 import { stageFile, stageOutputs, type RunContext } from '../run/run-folder.ts';
 import { runStage, type StageOutcome, type StageResult, type StageWork } from '../run/run-stage.ts';
 import { openConversation } from '../stages/conversation.ts';
+import { episodeInputs, episodeSettings } from '../stages/episode-settings.ts';
 import { modelInputs, openModel } from '../stages/model-source.ts';
-import { searchInputs, searchSettings, withSearch } from '../stages/search-source.ts';
+import { withSearch } from '../stages/search-source.ts';
 import { withoutClock } from '../stages/without-clock.ts';
 import { openRoleModels } from '../synthesis/role-models.ts';
 import { pickSynthesis, synthesisSettings } from '../synthesis/synthesis-work.ts';
@@ -43,14 +44,13 @@ export async function studentTrajectories(job: StudentRound): Promise<StageOutco
     name: 'trajectories',
     config: {
       evolve: { ...play, round },
-      episode: config.episode,
       synthesis: synthesisSettings(config),
-      ...searchSettings(config),
+      backend: config.model.backend,
+      ...episodeSettings(config),
     },
     inputs: {
-      ...stageOutputs(run, 'tasks'),
+      ...(await episodeInputs(run, config)),
       ...prefixed('before/', { ...teacher, ...stageOutputs(before, 'trajectories') }),
-      ...(await searchInputs(config)),
     },
     resumable: true,
     execute: (work) => playAndMerge(job, work),
@@ -94,8 +94,8 @@ async function playTasks(
   work: StageWork,
   files: { items: string; shards: readonly Shard[]; parts: string },
 ): Promise<string> {
-  const { samplesPerTask, temperature, concurrency } = config.evolve;
-  const episode = resolveEpisodeConfig({ ...config.episode, temperature });
+  const { samplesPerTask, temperature, topP, concurrency } = config.evolve;
+  const episode = resolveEpisodeConfig({ ...config.episode, temperature, topP });
   const progress = work.progress('tasks');
   const total = files.shards.reduce((sum, { items }) => sum + items, 0);
   const queue = new SqliteQueue(join(work.folder, 'queue.sqlite'));

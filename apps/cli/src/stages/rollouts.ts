@@ -7,18 +7,18 @@ import type { RunConfig } from '../config/run-config.ts';
 import type { RunContext } from '../run/run-folder.ts';
 import { runStage, type StageOutcome, type StageResult, type StageWork } from '../run/run-stage.ts';
 import { openConversation } from './conversation.ts';
-import { episodeInputs, episodeSettings } from './episode-settings.ts';
+import { episodeInputs, episodeSettings, nucleusSetting } from './episode-settings.ts';
 import { modelInputs, openModel } from './model-source.ts';
 import { readTasks } from './read-tasks.ts';
 import { episodeScorer } from './scoring.ts';
 import { withSearch } from './search-source.ts';
 
 export async function rolloutsStage(run: RunContext, config: RunConfig): Promise<StageOutcome> {
-  const { concurrency: _, ...rollouts } = config.rollouts;
+  const { concurrency: _, topP, ...rollouts } = config.rollouts;
   return runStage(run, {
     name: 'rollouts',
     config: {
-      rollouts,
+      rollouts: { ...rollouts, ...nucleusSetting(topP) },
       reward: config.reward,
       backend: config.model.backend,
       ...episodeSettings(config),
@@ -42,9 +42,9 @@ async function rollOut(
   search: SearchTool,
 ): Promise<StageResult> {
   const { concurrency, ...rollouts } = config.rollouts;
-  const { checkpoint, samples, temperature } = rollouts;
+  const { checkpoint, samples, temperature, topP } = rollouts;
   const model = await openModel(run, config, checkpoint);
-  const episode = resolveEpisodeConfig({ ...config.episode, temperature });
+  const episode = resolveEpisodeConfig({ ...config.episode, temperature, topP });
   const tasks = (await readTasks(run, 'train')).slice(0, rollouts.tasks);
   const progress = work.progress('episodes');
   let done = 0;

@@ -84,7 +84,7 @@ export async function workOnSynthesis(
         codec,
         sampler,
         search,
-        config: { ...episode, temperature: synthesis.temperature },
+        config: { ...episode, temperature: synthesis.temperature, topP: synthesis.topP },
         keyParts: [run.seed, 'synthesis'],
         policyVersion: 0,
       },

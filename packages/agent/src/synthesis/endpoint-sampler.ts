@@ -60,7 +60,12 @@ class EndpointSequence implements SamplerSequence {
 
   async generate(request: GenerateRequest): Promise<GenerateResult> {
     const { model, maxContextTokens } = this.#options;
-    const { stop, temperature, turn, signal } = request;
+    const { stop, temperature, topP = 1, allowed, turn, signal } = request;
+    if (allowed !== undefined) {
+      throw new InputError(
+        `${model.name}: expected no allowed tokens, which endpoints do not take.`,
+      );
+    }
     const maxTokens = Math.min(request.maxTokens, maxContextTokens - this.length);
     if (maxTokens < 1) return resultOf([], [], 'context-full');
     const answer = await model.continueTokens(
@@ -68,6 +73,7 @@ class EndpointSequence implements SamplerSequence {
         prompt: this.#held,
         maxTokens,
         temperature,
+        ...(topP < 1 ? { topP } : {}),
         seed: seedOf(this.#key, turn),
         ...this.#wireStops(stop),
       },

@@ -47,6 +47,8 @@ export interface RoleCall {
   readonly prompts: Prompts;
   readonly maxTokens: number;
   readonly temperature: number;
+  /** Default 1. */
+  readonly topP?: number;
   /** Tells the samples of one task apart; sent where sampling is random. */
   readonly seed: number;
   readonly signal?: AbortSignal | undefined;
@@ -127,7 +129,7 @@ async function ask<T>(
   sections: readonly (readonly [Heading, string])[],
   call: RoleCall,
 ): Promise<T> {
-  const { prompts, maxTokens, temperature, seed } = call;
+  const { prompts, maxTokens, temperature, topP = 1, seed } = call;
   const request: ChatRequest = {
     messages: [
       { role: 'system', content: prompts.system[role] },
@@ -136,6 +138,7 @@ async function ask<T>(
     maxTokens,
     temperature,
     ...(temperature > 0 ? { seed } : {}),
+    ...(temperature > 0 && topP < 1 ? { topP } : {}),
   };
   const format = { name: role, schema, repair: prompts.repair };
   try {

@@ -11,6 +11,8 @@ export const synthesisConfigSchema = z.strictObject({
   maxReflections: z.int().min(0).max(32).default(2),
   /** Of planner, rewriter and observer; the judge is always greedy. */
   temperature: z.number().min(0).max(2).default(0.7),
+  /** Of the same roles: share of the nucleus; 1 samples from all tokens. */
+  topP: z.number().min(0).max(1).default(1),
   /** Tokens that a role may write in one reply. */
   maxReplyTokens: z.int().min(16).default(512),
   /** Who decides what is kept: the rule check, the judge model, or both. */

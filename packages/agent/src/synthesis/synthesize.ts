@@ -55,6 +55,7 @@ export async function synthesize(
     prompts,
     maxTokens: synthesis.maxReplyTokens,
     temperature: synthesis.temperature,
+    topP: synthesis.topP,
     seed: seed * 1000 + sampleIndex,
     onUsage: (usage: { inputTokens: number; outputTokens: number }) => {
       tokens.input += usage.inputTokens;

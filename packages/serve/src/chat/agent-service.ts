@@ -116,6 +116,7 @@ export class AgentService {
             key: streamKey('agent', request.seed ?? randomInt(2 ** 47)),
             stop: this.#codec.stop,
             temperature: request.temperature ?? 0,
+            topP: request.top_p ?? 1,
           }),
         }),
     });

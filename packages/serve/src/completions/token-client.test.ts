@@ -64,6 +64,21 @@ describe('a sampler over an endpoint', () => {
     await client.close();
   });
 
+  it('passes the nucleus on, and refuses tokens to keep to, which endpoints do not take', async () => {
+    const client = clientOf(await serve({ model }));
+    const sampler = new EndpointSampler({ model: client, tokenizer, maxContextTokens: 400 });
+    const request = { maxTokens: 20, stop: [], turn: 0 };
+    const draw = (sampling: { temperature: number; topP?: number }) =>
+      sampler.open(Int32Array.of(1, 2), [3, 4]).generate({ ...request, ...sampling });
+    const greedy = await draw({ temperature: 0 });
+    expect((await draw({ temperature: 1, topP: 0 })).tokens).toEqual(greedy.tokens);
+    expect((await draw({ temperature: 1 })).tokens).not.toEqual(greedy.tokens);
+    const held = { ...request, temperature: 1, allowed: Uint32Array.of(1) };
+    const refused = sampler.open(Int32Array.of(1), [3, 4]).generate(held);
+    await expect(refused).rejects.toThrow('expected no allowed tokens');
+    await client.close();
+  });
+
   it('draws the same when asked again, and costs nothing then', async () => {
     const cache = new ResponseCache(':memory:');
     const url = await serve({ model });
