@@ -59,6 +59,7 @@ struct CudaOptions {
   double memory_bytes = 0;  // 0 = 85 % of what is free
   int pass_tokens = 0;     // 0 = the plug-in's default
   bool tune = true;
+  bool graphs = true;      // record work that comes again and replay it
   std::string cache_file;  // of tuned products; empty = nowhere
 };
 

@@ -125,6 +125,7 @@ CudaOptions read_cuda(const Napi::Value& value) {
   options.memory_bytes = read_optional(object, "memoryBytes", 0);
   options.pass_tokens = int(read_optional(object, "passTokens", 0));
   options.tune = read_flag(object, "tune");
+  options.graphs = read_flag(object, "graphs");
   options.cache_file = object.Get("cacheFile").ToString().Utf8Value();
   return options;
 }

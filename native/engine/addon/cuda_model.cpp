@@ -109,6 +109,10 @@ class CudaSampler final : public AnySampler {
     checked_call([&](ms_error* e) { api_.append(sampler_, sequence, tokens, count, e); });
   }
   void generate(int sequence, const GenerateRequest& r) override {
+    if (r.top_p != 1 || !r.allowed.empty())
+      throw std::invalid_argument(
+          "generate: expected topP 1 and no allowed tokens on device 'cuda', received others; use "
+          "device 'cpu'");
     std::vector<int32_t> lengths, tokens;
     for (const std::vector<int32_t>& stop : r.stop) {
       lengths.push_back(int32_t(stop.size()));
@@ -150,7 +154,7 @@ class CudaModel final : public AnyModel {
     ms_lora adapter{};
     copy_lora(lora, &adapter);
     const ms_device_options options = {uint64_t(o.memory_bytes), o.pass_tokens, o.tune ? 1 : 0,
-                                       o.cache_file.c_str()};
+                                       o.graphs ? 1 : 0, o.cache_file.c_str()};
     model_ = checked([&](ms_error* e) { return api_.model_create(&plain, &adapter, &options, e); });
   }
   ~CudaModel() override { api_.model_destroy(model_); }

@@ -128,6 +128,8 @@ export interface NativeCuda {
   readonly passTokens?: number;
   /** Try cuBLASLt's algorithms for every shape and keep the fastest. */
   readonly tune: boolean;
+  /** Record work that comes again as graphs and replay it. */
+  readonly graphs: boolean;
   /** Remembers the choices; empty = nowhere. */
   readonly cacheFile: string;
 }

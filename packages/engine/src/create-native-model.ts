@@ -49,6 +49,8 @@ export interface CudaOptions {
   readonly passTokens?: number;
   /** Try cuBLASLt's algorithms for every new shape and keep the fastest. Default: true. */
   readonly tune?: boolean;
+  /** Record work that comes again as CUDA graphs and replay it. Default: true. */
+  readonly graphs?: boolean;
   /** File that remembers those choices. Default: `masksearch/products.txt` in the user's cache folder. */
   readonly cacheFile?: string;
 }
@@ -111,8 +113,8 @@ function nativeCuda(options: NativeModelOptions): NativeCuda | undefined {
       );
     }
   }
-  const { tune = true, cacheFile = defaultCacheFile(), ...sizes } = cuda;
-  return { ...sizes, tune, cacheFile, plugin: cudaPluginPath() };
+  const { tune = true, graphs = true, cacheFile = defaultCacheFile(), ...sizes } = cuda;
+  return { ...sizes, tune, graphs, cacheFile, plugin: cudaPluginPath() };
 }
 
 function defaultCacheFile(): string {

@@ -239,10 +239,16 @@ class Bench {
     print_flops("attention" + at, forward, [&] {
       attention_forward(s, shape, N, tiles, query_tile, qkv, out, sums);
     });
-    print_flops("attention backward" + at, 2.5 * forward, [&] {
-      attention_backward(s, shape, N, tiles, query_tile, key_tile, qkv, out, d_out, sums, d_qkv,
-                         scratch);
-    });
+    const KeptScores kept = {
+        state().at<bf16>(ledger.take(
+            "scores", kept_score_bytes(shape, tile_pairs(runs), shape.key_value_heads))),
+        shape.key_value_heads};
+    for (const bool keeps : {true, false})
+      print_flops("attention backward" + at + (keeps ? "" : " computing scores again"),
+                  2.5 * forward, [&] {
+                    attention_backward(s, shape, N, tiles, query_tile, key_tile, qkv, out, d_out,
+                                       sums, d_qkv, scratch, keeps ? kept : KeptScores{});
+                  });
   }
 
   void optimizer() {
@@ -251,11 +257,15 @@ class Bench {
     double* norm = state().at<double>(p.norm);
     const double count = double(state().layout.count);
     Stream& s = state().stream;
+    const AdamWStep still = {0, 0.9f, 0.95f, 1e-8f, 1, 1, 1};
+    auto* step = state().at<AdamWStep>(p.adamw_step);
+    s.to_device(step, &still, sizeof still);
+    s.synchronize();
     // Reads the gradients twice; reads and writes master, moments; clears the gradients.
     print_bytes("adamw and norm", (4 + 4 + 4 + 8 + 16) * count, [&] {
       gradient_norm(s, state().span_count(), spans, state().at<float>(p.gradients),
                     state().at<double>(p.partials), norm);
-      adamw(s, state().span_count(), spans, {0, 0.9f, 0.95f, 1e-8f, 1, 1, 1}, norm,
+      adamw(s, state().span_count(), spans, step, norm,
             state().at<bf16>(p.weights), state().at<int16_t>(p.rest),
             state().at<float>(p.gradients), state().at<float>(p.first_moments),
             state().at<float>(p.second_moments));

@@ -2,6 +2,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <functional>
+#include <map>
 #include <vector>
 
 #include "device_code.h"
@@ -15,7 +16,33 @@ using Recording = std::vector<std::function<void()>>;
 // The recording of a stream, if one is under way, is what its handle points to.
 Recording*& recording_of(void*& handle) { return reinterpret_cast<Recording*&>(handle); }
 
+bool any_recording = false;
+
+// What CUDA refuses on a thread of which a stream is recorded.
+void refuse_while_recording(const char* what) {
+  if (any_recording) throw DeviceError(std::string(what) + ": not while a graph is recorded");
+}
+
+// Pinned memory, by its address: the only host memory that a recorded copy may name, as a graph
+// outlives what else was copied from.
+std::map<const unsigned char*, size_t>& pinned() {
+  static std::map<const unsigned char*, size_t> all;
+  return all;
+}
+
+void require_pinned(bool recording, const void* host, size_t bytes) {
+  if (!recording) return;
+  const auto* first = static_cast<const unsigned char*>(host);
+  auto after = pinned().upper_bound(first);
+  if (after != pinned().begin()) {
+    const auto& [start, size] = *--after;
+    if (first + bytes <= start + size) return;
+  }
+  throw DeviceError("copy: expected pinned memory while a graph is recorded");
+}
+
 void* allocate(size_t bytes) {
+  refuse_while_recording("allocation");
   void* data = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
   if (data == nullptr) throw DeviceError("emulated device: out of memory");
   std::memset(data, 0xff, bytes);  // what a fresh allocation holds is nobody's to rely on
@@ -34,36 +61,54 @@ void run_or_record(void* handle, std::function<void()> work) {
   recording_of(handle)->push_back(std::move(work));
 }
 
-void Stream::to_device(void* device, const void* host, size_t bytes) { copy(device, host, bytes); }
-void Stream::to_host(void* host, const void* device, size_t bytes) { copy(host, device, bytes); }
+void Stream::to_device(void* device, const void* host, size_t bytes) {
+  require_pinned(recording_, host, bytes);
+  copy(device, host, bytes);
+}
+void Stream::to_host(void* host, const void* device, size_t bytes) {
+  require_pinned(recording_, host, bytes);
+  copy(host, device, bytes);
+}
 void Stream::copy(void* to, const void* from, size_t bytes) {
   run_or_record(handle_, [=] { std::memcpy(to, from, bytes); });
 }
 void Stream::clear(void* device, size_t bytes) {
   run_or_record(handle_, [=] { std::memset(device, 0, bytes); });
 }
-void Stream::synchronize() {
-  if (handle_ != nullptr) throw DeviceError("synchronize: a stream that records cannot be waited for");
-}
+void Stream::synchronize() { refuse_while_recording("synchronize"); }
 
-void Stream::begin_recording() { recording_of(handle_) = new Recording(); }
+void Stream::begin_recording() {
+  recording_of(handle_) = new Recording();
+  recording_ = any_recording = true;
+}
 std::unique_ptr<Graph> Stream::end_recording() {
+  recording_ = any_recording = false;
   auto graph = std::make_unique<Graph>(handle_);
   handle_ = nullptr;
   return graph;
 }
+void Stream::drop_recording() { end_recording(); }
 void Stream::replay(Graph& graph) {
+  refuse_while_recording("replay");
   for (const auto& work : *static_cast<Recording*>(graph.handle())) work();
 }
 Graph::~Graph() { delete static_cast<Recording*>(executable_); }
 
 Stopwatch::Stopwatch() = default;
 Stopwatch::~Stopwatch() = default;
-void Stopwatch::start(Stream&) {}
-double Stopwatch::stop(Stream&) { return 1; }
+void Stopwatch::start(Stream&) { refuse_while_recording("stopwatch"); }
+double Stopwatch::stop(Stream&) {
+  refuse_while_recording("stopwatch");
+  return 1;
+}
 
-HostBuffer::HostBuffer(size_t bytes) : data_(allocate(bytes)) {}
-HostBuffer::~HostBuffer() { std::free(data_); }
+HostBuffer::HostBuffer(size_t bytes) : data_(allocate(bytes)) {
+  pinned()[static_cast<unsigned char*>(data_)] = bytes;
+}
+HostBuffer::~HostBuffer() {
+  pinned().erase(static_cast<unsigned char*>(data_));
+  std::free(data_);
+}
 
 DeviceBuffer::DeviceBuffer(size_t bytes) : data_(allocate(bytes)), bytes_(bytes) {}
 DeviceBuffer::~DeviceBuffer() { std::free(data_); }

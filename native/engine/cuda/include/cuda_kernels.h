@@ -94,13 +94,18 @@ void embed_backward(Stream& stream, int distinct, int width, const int32_t* toke
 
 // Which elements of an adapter's input fall away, by the CPU engine's rule: element (n, c) does where
 // word c mod 4 of Philox at counter (first_token + n, c / 4, place, call) under the key (seed, step)
-// is below `threshold`.
+// is below `threshold`. What differs from pass to pass is read on the device, so that a graph may
+// hold the rest.
+struct DropoutMoment {
+  uint32_t step, call;
+  uint32_t first_token;  // of the rows, in the batch
+};
 struct Dropout {
   uint32_t threshold = 0;  // probability 2^32; 0 = nothing falls away
   float scale = 1;         // 1 / (1 - probability), of what stays
-  uint32_t seed = 0, step = 0, call = 0;
-  uint32_t first_token = 0;  // of the rows, in the batch
-  uint32_t place = 0;        // of the matrix, in the decoder
+  uint32_t seed = 0;
+  uint32_t place = 0;  // of the matrix, in the decoder
+  const DropoutMoment* moment = nullptr;
 };
 
 // out[n,c] = x[n,c] scale, or 0 where it falls away.  x, out (N, C) bf16.
@@ -158,8 +163,9 @@ struct AdamWStep {
 };
 // PyTorch's AdamW on the exact f32 master of each weight (see SplitMaster), with the gradient times
 // min(1, max_gradient_norm / (norm + 1e-6)); gradients become 0. Nothing changes where the norm is
-// not finite. w (count) bf16, rest (count) int16, gradients, m, v (count) f32.
-void adamw(Stream& stream, int spans, const Span* span, const AdamWStep& step, const double* norm,
+// not finite. w (count) bf16, rest (count) int16, gradients, m, v (count) f32. `step` lies on the
+// device, so that a graph may hold the launch.
+void adamw(Stream& stream, int spans, const Span* span, const AdamWStep* step, const double* norm,
            bf16* w, int16_t* rest, float* gradients, float* m, float* v);
 
 // -- Attention: attention_forward.cu, attention_backward.cu, attention_plain.cu -------------------
@@ -175,6 +181,7 @@ struct QueryTile {
   int32_t rows;      // 1..64
   int32_t position;  // of the first row within its sequence; it sees position + 1 keys
   int32_t sequence;
+  int32_t first_pair = 0;  // of its sequence; see tile_pair
 };
 constexpr int kTileRows = 64;
 constexpr int kPageTokens = 64;
@@ -215,12 +222,28 @@ struct KeyTile {
   int32_t rows;      // 1..64
   int32_t position;  // of the first key within its sequence
   int32_t length;    // of the sequence
+  int32_t first_pair = 0;  // of the sequence; see tile_pair
 };
 size_t attention_backward_scratch(const AttentionShape& shape, int rows);
+
+// A query tile sees the key tiles up to its own number; those pairs are counted through the batch.
+MASKSEARCH_HOST_DEVICE int64_t tile_pair(int32_t first_pair, int query_tile, int key_tile) {
+  return first_pair + int64_t(query_tile) * (query_tile + 1) / 2 + key_tile;
+}
+
+// Where the first pass may leave the gradients of scores for the second, which else computes them
+// again: five products instead of seven, and the same bits. Memory for `key_heads` key/value heads
+// at a time; 0 keeps nothing.
+struct KeptScores {
+  bf16* memory = nullptr;  // kept_score_bytes
+  int key_heads = 0;
+};
+size_t kept_score_bytes(const AttentionShape& shape, int64_t pairs, int key_heads);
+
 void attention_backward(Stream& stream, const AttentionShape& shape, int rows, int tiles,
                         const QueryTile* query_tile, const KeyTile* key_tile, const bf16* qkv,
                         const bf16* out, const bf16* d_out, const float* log_sums, bf16* d_qkv,
-                        float* scratch);
+                        float* scratch, const KeptScores& kept);
 void attention_backward_plain(Stream& stream, const AttentionShape& shape, int rows, int tiles,
                               const QueryTile* query_tile, const KeyTile* key_tile,
                               const bf16* qkv, const bf16* out, const bf16* d_out,

@@ -12,7 +12,7 @@ extern "C" {
 #endif
 
 /* Raised whenever a structure or a function here changes. */
-#define MASKSEARCH_CUDA_ABI 2
+#define MASKSEARCH_CUDA_ABI 3
 
 typedef struct {
   double factor, low_frequency_factor, high_frequency_factor, original_max_positions;
@@ -39,6 +39,7 @@ typedef struct {
   uint64_t memory_bytes;  /* of the slab; 0 = 85 % of what is free */
   int32_t pass_tokens;    /* rows that go through the layers together; 0 = 16384 */
   int32_t tune;           /* 1: try cuBLASLt's algorithms and keep the fastest */
+  int32_t graphs;         /* 1: record work that comes again and replay it */
   const char* cache_file; /* remembers the choices; null or empty = nowhere */
 } ms_device_options;
 

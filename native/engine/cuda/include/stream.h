@@ -41,13 +41,18 @@ class Stream {
   // Waits for all work. @throws DeviceError an earlier kernel failed.
   void synchronize();
 
-  // Everything put in between the two calls becomes a graph instead of running.
+  // Everything put in between the two calls becomes a graph instead of running. Kernels, clears and
+  // copies of pinned memory can be recorded; nothing may be waited for or allocated meanwhile.
   void begin_recording();
   std::unique_ptr<Graph> end_recording();
+  // Ends a recording without a graph, as when what was put in has thrown.
+  void drop_recording();
+  bool recording() const { return recording_; }
   void replay(Graph& graph);
 
  private:
   void* handle_ = nullptr;
+  bool recording_ = false;
 };
 
 // Work that is started as a whole.

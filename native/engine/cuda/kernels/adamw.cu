@@ -93,7 +93,8 @@ __device__ void update(const AdamWStep& s, float keep, float clip, const Arenas&
 }
 
 __global__ void __launch_bounds__(kThreads)
-    adamw_kernel(const Span* span, AdamWStep s, const double* norm, Arenas arenas) {
+    adamw_kernel(const Span* span, const AdamWStep* step, const double* norm, Arenas arenas) {
+  const AdamWStep s = *step;
   const double length = norm[0];
   if (!(length - length == 0)) return;  // not finite
   double clip = 1;
@@ -122,7 +123,7 @@ void gradient_norm(Stream& stream, int spans, const Span* span, const float* gra
   launch(stream, "gradient_norm", norm_kernel, {1}, kThreads, 0, spans, partials, norm);
 }
 
-void adamw(Stream& stream, int spans, const Span* span, const AdamWStep& step, const double* norm,
+void adamw(Stream& stream, int spans, const Span* span, const AdamWStep* step, const double* norm,
            bf16* w, int16_t* rest, float* gradients, float* m, float* v) {
   require(spans > 0, "adamw", "at least one span", spans);
   launch(stream, "adamw", adamw_kernel, {spans}, kThreads, 0, span, step, norm,

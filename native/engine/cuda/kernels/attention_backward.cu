@@ -1,6 +1,8 @@
 // Gradients of causal attention on tensor cores, for head widths 64 and 128, in two passes without
 // atomics: one block owns 64 keys of a key/value head and goes through all its queries, another owns
 // 64 queries of a head and goes through their keys. Probabilities come back from the saved log sums.
+// The first pass computes four products and keeps the gradients of scores, where there is memory for
+// them, so that the second has one left; else the second computes three.
 #include "attention_delta.h"
 #include "attention_keys.h"
 #include "launch_checks.h"
@@ -63,10 +65,42 @@ __device__ inline void store_rows(const float (&sums)[D / 8][4], int warp, int r
   }
 }
 
-// Keys and values: scores are transposed, a warp's rows are keys and its columns queries.
-template <int D>
+// Where the gradients of scores of some heads lie: of every pair of tiles and every head 4 by 4 blocks
+// of 16 keys by 16 queries, keys outermost, and of a block 16 bytes for each lane of a warp, in the
+// order of an A operand whose 8x8 matrices are transposed.
+struct ScoreMemory {
+  bf16* data;
+  int first_key_head;
+  int heads;  // query heads from that key/value head on
+
+  static constexpr int kLaneValues = 8;
+  __device__ bf16* block(int64_t pair, int head, int key_block, int query_block) const {
+    const int64_t tile = pair * heads + head;
+    return data + ((tile * 4 + key_block) * 4 + query_block) * (kWarpSize * kLaneValues);
+  }
+};
+
+// The warp's 16 keys by kStep queries from `first` of the tile's on.
+__device__ inline void keep_scores(const ScoreMemory& kept, int64_t pair, int head, int warp,
+                                   int first, const float (&d_scores)[kStepBlocks][4]) {
+#pragma unroll
+  for (int k = 0; k < kStepBlocks / 2; k++) {
+    const float(&left)[4] = d_scores[2 * k];
+    const float(&right)[4] = d_scores[2 * k + 1];
+    const PackedOperand packed = {{pack_bfloat16(left[0], left[1]),
+                                   pack_bfloat16(right[0], right[1]),
+                                   pack_bfloat16(left[2], left[3]),
+                                   pack_bfloat16(right[2], right[3])}};
+    bf16* to = kept.block(pair, head, warp, first / 16 + k);
+    reinterpret_cast<PackedOperand*>(to)[threadIdx.x % kWarpSize] = packed;
+  }
+}
+
+// Keys and values: scores are transposed, a warp's rows are keys and its columns queries. A block
+// takes a key tile and a key/value head from kept.first_key_head on.
+template <int D, bool kKeep>
 __global__ void __launch_bounds__(kThreads)
-    key_gradient_kernel(AttentionGradient g, const KeyTile* tiles) {
+    key_gradient_kernel(AttentionGradient g, const KeyTile* tiles, ScoreMemory kept) {
   MASKSEARCH_DYNAMIC_SHARED(shared);
   bf16* buffers = reinterpret_cast<bf16*>(shared);
   const SharedTile<D> keys{buffers}, values{buffers + kTileRows * D};
@@ -75,7 +109,8 @@ __global__ void __launch_bounds__(kThreads)
   float* log_sum = reinterpret_cast<float*>(buffers + 2 * (kTileRows + kStep) * D);
   float* delta = log_sum + kStep;
   const KeyTile key_tile = tiles[blockIdx.x];
-  const int key_head = int(blockIdx.y);
+  if (key_tile.rows == 0) return;  // the whole block
+  const int key_head = kept.first_key_head + int(blockIdx.y);
   const int heads_per_key = g.shape.heads_per_key(), heads = g.shape.heads;
   const int lane = int(threadIdx.x) % kWarpSize, warp = int(threadIdx.x) / kWarpSize;
   const int64_t columns = g.shape.columns();
@@ -125,6 +160,12 @@ __global__ void __launch_bounds__(kThreads)
           weights[n][i] = weight;
           d_scores[n][i] = weight * (d_scores[n][i] - delta[query]) * inverse_root;
         }
+      if constexpr (kKeep) {
+        const int64_t pair = tile_pair(key_tile.first_pair, (key_tile.position + first) / kTileRows,
+                                       key_tile.position / kTileRows);
+        keep_scores(kept, pair, head - kept.first_key_head * heads_per_key, warp,
+                    first % kTileRows, d_scores);
+      }
       multiply_weights<D>(d_values, weights, d_outs);
       multiply_weights<D>(d_keys, d_scores, queries);
     }
@@ -143,6 +184,7 @@ __global__ void __launch_bounds__(kThreads)
   const SharedTile<D> keys{buffers + 2 * kTileRows * D};
   const SharedTile<D> values{buffers + (2 * kTileRows + kStep) * D};
   const QueryTile query = tiles[blockIdx.x];
+  if (query.rows == 0) return;  // the whole block
   const int head = int(blockIdx.y);
   const int key_head = head / g.shape.heads_per_key(), heads = g.shape.heads;
   const int lane = int(threadIdx.x) % kWarpSize, warp = int(threadIdx.x) / kWarpSize;
@@ -194,26 +236,105 @@ __global__ void __launch_bounds__(kThreads)
   store_rows<D>(d_queries, warp, query.rows, g.d_qkv + query.row * columns + head * D, columns);
 }
 
+// Two buffers of 64 keys.
+template <int D>
+constexpr size_t kKeyBytes = size_t(2) * kTileRows * D * sizeof(bf16);
+static_assert(kKeyBytes<128> <= 48 * 1024, "needs no leave for more");
+
+// Starts copying the keys of a tile, as far as there are tiles, and closes the group of copies.
+template <int D>
+__device__ inline void fetch_keys(bf16* buffers, const bf16* first_key, int64_t columns,
+                                  const QueryTile& query, int tile) {
+  const int left = query.position + query.rows - tile * kTileRows;
+  if (left > 0) {
+    const SharedTile<D> keys{buffers + (tile & 1) * kTileRows * D};
+    keys.template copy_rows<kTileRows, kThreads>(first_key + tile * kTileRows * columns, columns,
+                                                 smaller(kTileRows, left));
+  }
+  commit_copies();
+}
+
+// Queries from kept gradients of scores: a block takes a query tile and one of the kept heads. The
+// order of its sums is that of query_gradient_kernel.
+template <int D>
+__global__ void __launch_bounds__(kThreads)
+    kept_query_gradient_kernel(AttentionGradient g, const QueryTile* tiles, ScoreMemory kept) {
+  MASKSEARCH_DYNAMIC_SHARED(shared);
+  bf16* buffers = reinterpret_cast<bf16*>(shared);
+  const QueryTile query = tiles[blockIdx.x];
+  if (query.rows == 0) return;  // the whole block
+  const int heads_per_key = g.shape.heads_per_key();
+  const int kept_head = int(blockIdx.y);
+  const int head = kept.first_key_head * heads_per_key + kept_head;
+  const int lane = int(threadIdx.x) % kWarpSize, warp = int(threadIdx.x) / kWarpSize;
+  const int64_t columns = g.shape.columns();
+  const bf16* first_key = g.qkv + (int64_t(query.row) - query.position) * columns +
+                          g.shape.key_column(head / heads_per_key);
+  const bool has_rows = warp * 16 < query.rows;  // of the whole warp: what it would read is not kept
+  const int query_tile = query.position / kTileRows;
+  float d_queries[D / 8][4] = {};
+  fetch_keys<D>(buffers, first_key, columns, query, 0);
+  for (int tile = 0; tile <= query_tile; tile++) {
+    fetch_keys<D>(buffers, first_key, columns, query, tile + 1);
+    PackedOperand scores[kTileRows / 16] = {};
+    if (has_rows) {
+      const int64_t pair = tile_pair(query.first_pair, query_tile, tile);
+#pragma unroll
+      for (int k = 0; k < kTileRows / 16; k++)
+        scores[k] =
+            reinterpret_cast<const PackedOperand*>(kept.block(pair, kept_head, k, warp))[lane];
+    }
+    wait_for_copies<1>();
+    __syncthreads();
+    const SharedTile<D> keys{buffers + (tile & 1) * kTileRows * D};
+#pragma unroll
+    for (int k = 0; k < kTileRows / 16; k++) {
+      transpose_matrices(scores[k].at);
+      multiply_rows(d_queries, scores[k].at, keys, k * 16);
+    }
+    __syncthreads();  // the fetch after next overwrites these keys
+  }
+  store_rows<D>(d_queries, warp, query.rows, g.d_qkv + query.row * columns + head * D, columns);
+}
+
 template <int D>
 void launch_backward(Stream& stream, int tiles, const QueryTile* query_tile,
-                     const KeyTile* key_tile, const AttentionGradient& g) {
-  launch(stream, "attention_backward (keys)", key_gradient_kernel<D>,
-         {tiles, g.shape.key_value_heads}, kThreads, kSharedBytes<D>, g, key_tile);
-  launch(stream, "attention_backward (queries)", query_gradient_kernel<D>, {tiles, g.shape.heads},
-         kThreads, kSharedBytes<D>, g, query_tile);
+                     const KeyTile* key_tile, const AttentionGradient& g, const KeptScores& kept) {
+  const int K = g.shape.key_value_heads;
+  if (kept.key_heads == 0) {
+    launch(stream, "attention_backward (keys)", key_gradient_kernel<D, false>, {tiles, K}, kThreads,
+           kSharedBytes<D>, g, key_tile, ScoreMemory{nullptr, 0, 0});
+    launch(stream, "attention_backward (queries)", query_gradient_kernel<D>,
+           {tiles, g.shape.heads}, kThreads, kSharedBytes<D>, g, query_tile);
+    return;
+  }
+  for (int first = 0; first < K; first += kept.key_heads) {
+    const int key_heads = smaller(kept.key_heads, K - first);
+    const ScoreMemory memory = {kept.memory, first, key_heads * g.shape.heads_per_key()};
+    launch(stream, "attention_backward (keys)", key_gradient_kernel<D, true>, {tiles, key_heads},
+           kThreads, kSharedBytes<D>, g, key_tile, memory);
+    launch(stream, "attention_backward (kept queries)", kept_query_gradient_kernel<D>,
+           {tiles, memory.heads}, kThreads, kKeyBytes<D>, g, query_tile, memory);
+  }
 }
 
 }  // namespace
 
+size_t kept_score_bytes(const AttentionShape& shape, int64_t pairs, int key_heads) {
+  return size_t(pairs) * size_t(key_heads * shape.heads_per_key()) * kTileRows * kTileRows *
+         sizeof(bf16);
+}
+
 void attention_backward(Stream& stream, const AttentionShape& shape, int rows, int tiles,
                         const QueryTile* query_tile, const KeyTile* key_tile, const bf16* qkv,
                         const bf16* out, const bf16* d_out, const float* log_sums, bf16* d_qkv,
-                        float* scratch) {
+                        float* scratch, const KeptScores& kept) {
   require(has_tensor_core_attention(shape), "attention_backward", "a head width of 64 or 128",
           shape.head_width);
   attention_delta(stream, shape, rows, out, d_out, scratch);
   const auto run = shape.head_width == 128 ? launch_backward<128> : launch_backward<64>;
-  run(stream, tiles, query_tile, key_tile, {shape, rows, qkv, d_out, log_sums, scratch, d_qkv});
+  run(stream, tiles, query_tile, key_tile, {shape, rows, qkv, d_out, log_sums, scratch, d_qkv},
+      kept);
 }
 
 }  // namespace masksearch::cuda

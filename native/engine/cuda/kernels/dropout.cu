@@ -12,8 +12,9 @@ constexpr int kThreads = 256;
 
 // Four elements from column 4 `quarter` on: which of them stay, as 0 or the scale.
 __device__ void draw(const Dropout& dropout, uint32_t row, uint32_t quarter, float* factors) {
-  uint32_t words[4] = {dropout.first_token + row, quarter, dropout.place, dropout.call};
-  philox_rounds(words, dropout.seed, dropout.step);
+  const DropoutMoment now = *dropout.moment;
+  uint32_t words[4] = {now.first_token + row, quarter, dropout.place, now.call};
+  philox_rounds(words, dropout.seed, now.step);
   for (int i = 0; i < 4; i++) factors[i] = words[i] < dropout.threshold ? 0 : dropout.scale;
 }
 

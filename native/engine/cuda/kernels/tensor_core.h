@@ -65,6 +65,24 @@ inline void load_matrices(uint32_t (&r)[4], const bfloat16* row) {
   emulator::warp_barrier();
 }
 
+// Each of the four 8x8 matrices, of which a lane holds row g, columns 2t, 2t+1, becomes its transpose.
+inline void transpose_matrices(uint32_t (&r)[4]) {
+  const unsigned lane = emulator::lane();
+  std::memcpy(emulator::lane_memory(lane), &r, sizeof r);
+  emulator::warp_barrier();
+  for (unsigned i = 0; i < 4; i++) {
+    uint32_t pair[2];
+    for (unsigned j = 0; j < 2; j++) {
+      const unsigned row = lane % 4 * 2 + j, column = lane / 4;
+      uint32_t held;
+      std::memcpy(&held, emulator::lane_memory(row * 4 + column / 2) + i * sizeof held, sizeof held);
+      pair[j] = column % 2 == 0 ? held & 0xffffu : held >> 16;
+    }
+    r[i] = pair[0] | pair[1] << 16;
+  }
+  emulator::warp_barrier();
+}
+
 inline void copy16_async(void* shared, const void* global, bool valid) {
   emulator::copy_async(shared, global, valid);
 }
@@ -102,6 +120,12 @@ __device__ inline void load_matrices(uint32_t (&r)[4], const bfloat16* row) {
                  : "r"(shared_address(row))
                  : "memory");
   }
+}
+
+__device__ inline void transpose_matrices(uint32_t (&r)[4]) {
+#pragma unroll
+  for (int i = 0; i < 4; i++)
+    asm volatile("movmatrix.sync.aligned.m8n8.trans.b16 %0, %0;" : "+r"(r[i]));
 }
 
 // Sixteen bytes; zeros, and no read, where `valid` is false.
@@ -170,6 +194,11 @@ struct SharedTile {
 };
 
 // -- A warp's 16 rows -----------------------------------------------------------------------------
+
+// An A operand as one 16-byte access.
+struct alignas(16) PackedOperand {
+  uint32_t at[4];
+};
 
 // An A operand from two neighbouring C tiles.
 __device__ inline void pack_operand(uint32_t (&a)[4], const float (&left)[4],

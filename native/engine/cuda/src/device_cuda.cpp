@@ -65,16 +65,26 @@ void Stream::synchronize() { check(cudaStreamSynchronize(stream_of(*this)), "syn
 void Stream::begin_recording() {
   check(cudaStreamBeginCapture(stream_of(*this), cudaStreamCaptureModeThreadLocal),
         "begin of a graph");
+  recording_ = true;
 }
 
 std::unique_ptr<Graph> Stream::end_recording() {
+  recording_ = false;
   cudaGraph_t graph = nullptr;
   check(cudaStreamEndCapture(stream_of(*this), &graph), "end of a graph");
   cudaGraphExec_t executable = nullptr;
   const cudaError_t status = cudaGraphInstantiate(&executable, graph, 0);
   cudaGraphDestroy(graph);
-  check(status, "instantiation of a graph");
+  check(status, "instantiation of a graph (cuda.graphs: false does without)");
   return std::make_unique<Graph>(executable);
+}
+
+// The error that led here is already on its way.
+void Stream::drop_recording() {
+  recording_ = false;
+  cudaGraph_t graph = nullptr;
+  if (cudaStreamEndCapture(stream_of(*this), &graph) == cudaSuccess) cudaGraphDestroy(graph);
+  cudaGetLastError();
 }
 
 void Stream::replay(Graph& graph) {

@@ -201,10 +201,15 @@ void DeviceDecoder::attention_backward_block(int layer, const PassBuffers& pass,
   adapt_backward(layer, kOutput, pass, dx, C, pass.d_attention);
   adapt_weights(layer, kOutput, pass, dx, C, a.attention, first);
   if (!s_.frozen()) linear_weight(N, C, Q, dx, C, a.attention, at.output, first);
-  const auto run =
-      has_tensor_core_attention(shape) ? attention_backward : attention_backward_plain;
-  run(s_.stream, shape, N, pass.tiles, pass.query_tiles, pass.key_tiles, a.qkv, a.attention,
-      pass.d_attention, a.log_sums, pass.d_qkv, pass.scratch);
+  if (has_tensor_core_attention(shape)) {
+    attention_backward(s_.stream, shape, N, pass.tiles, pass.query_tiles, pass.key_tiles, a.qkv,
+                       a.attention, pass.d_attention, a.log_sums, pass.d_qkv, pass.scratch,
+                       pass.kept_scores);
+  } else {
+    attention_backward_plain(s_.stream, shape, N, pass.tiles, pass.query_tiles, pass.key_tiles,
+                             a.qkv, a.attention, pass.d_attention, a.log_sums, pass.d_qkv,
+                             pass.scratch);
+  }
   rope(s_.stream, N, shape.heads + shape.key_value_heads, shape.head_width, pass.d_qkv, W,
        pass.positions, s_.rotary(), -1);
   if (s_.config.query_key_norm)

@@ -34,6 +34,7 @@ struct PassBuffers {
   bf16 *d_hidden, *d_product, *d_attention, *d_qkv;  // backward only
   // With an adapter: its low-rank rows and their gradient (N, r), its input with elements dropped.
   bf16 *low, *d_low, *dropped;
+  KeptScores kept_scores;
   AdapterUse adapter;
   Dropout dropout;  // but for its place
 };

@@ -9,11 +9,11 @@
 
 namespace masksearch::cuda {
 
-// Sequences that go through the layers together: their work lists, labels and buffers.
+// A pass on the device: its lists, and where its buffers lie.
 struct DeviceModel::Pass {
-  std::vector<int32_t> tokens, positions, labels;
-  int first_token = 0;
-  EmbeddingOrder order;
+  PassLists lists;
+  EmbeddingOrder order;  // of the batch's own rows
+  bool backward;
   TrainingPlan plan;
   PassBuffers buffers{};
   std::vector<LayerBuffers> layers;
@@ -51,11 +51,34 @@ void upload(DeviceState* s, size_t offset, const std::vector<T>& values) {
     s->stream.to_device(s->at<T>(offset), values.data(), values.size() * sizeof(T));
 }
 
+constexpr size_t kGraphs = 64;      // e.g. 20 sizes of passes forward, backward and scored
+constexpr int kMostPaddedRows = 4096;  // above, kernels outlast their launches anyway
+
+// What of a step is recorded apart from the rest: the host looks at log-probabilities in between.
+enum Section : int64_t { kForward, kBackward, kOptimizer };
+
+// A plan is a function of its pass's size, of what it computes again and of the rows of a chunk.
+GraphCache::Key key_of(Section section, const PassBuffers& pass, const TrainingPlan& p,
+                       bool backward) {
+  return {section,
+          backward,
+          pass.adapter == AdapterUse::on,
+          pass.rows,
+          pass.tiles,
+          p.chunk_rows,
+          p.kept_key_heads,
+          p.kept_without_gate_up,
+          p.kept_input,
+          int64_t(p.bytes)};
+}
+
 }  // namespace
 
 DeviceModel::DeviceModel(const DecoderConfig& config, const LoraConfig& lora,
                          const DeviceOptions& options)
-    : state(config, lora, options), decoder(&state) {
+    : state(config, lora, options),
+      decoder(&state),
+      graphs(state.stream, *state.gemm, options.graphs ? kGraphs : 0) {
   if (options.pass_tokens < 1)
     reject("cuda: expected pass_tokens >= 1, received " + std::to_string(options.pass_tokens));
 }
@@ -83,58 +106,54 @@ void DeviceModel::set_version(int64_t version) {
   cache_epoch_++;
 }
 
-// The masks of one accumulate: a function of the adapter's seed, the step and the calls since.
-Dropout DeviceModel::begin_dropout() {
+// Of the adapter's input, the same in every pass but for its moment.
+Dropout DeviceModel::dropout() const {
   const LoraConfig& lora = state.lora;
   Dropout d;
   d.threshold = uint32_t(std::floor(lora.dropout * 4294967296.0));
   d.scale = float(1 / (1 - lora.dropout));
   d.seed = lora.seed;
-  d.step = uint32_t(version_);
-  d.call = accumulated_++;
   return d;
 }
 
-DeviceModel::Pass DeviceModel::begin_pass(const Batch& batch, int first, int last,
-                                          bool backward) {
-  Pass pass;
-  pass.first_token = batch.offsets[first];
-  std::vector<RowRun> runs;
-  for (int s = first; s < last; s++) {
-    const int count = batch.offsets[s + 1] - batch.offsets[s];
-    runs.push_back({batch.offsets[s] - pass.first_token, count, 0, s - first});
-    for (int t = 0; t < count; t++) {
-      pass.tokens.push_back(batch.tokens[batch.offsets[s] + t]);
-      pass.positions.push_back(t);
-      if (batch.loss_mask[batch.offsets[s] + t] != 0) pass.labels.push_back(batch.offsets[s] + t);
+TrainingPlan DeviceModel::plan_pass(PassLists* lists, bool backward) const {
+  if (state.options.graphs && lists->rows() <= kMostPaddedRows) {
+    PassLists more = padded(*lists);
+    const auto plan = find_training_plan(state.config, state.lora, padded_size(more, backward),
+                                         state.free_begin(), state.free_bytes());
+    if (plan && (!backward || plan->kept_everything == state.config.layers)) {
+      *lists = std::move(more);
+      return *plan;
     }
   }
-  if (pass.labels.empty()) return pass;
-  const int rows = int(pass.tokens.size());
-  const std::vector<QueryTile> queries = query_tiles(runs);
-  const std::vector<KeyTile> keys = key_tiles(runs);
-  pass.plan =
-      plan_training(state.config, state.lora,
-                    {rows, last - first, int(pass.labels.size()), backward}, state.free_begin(),
-                    state.free_bytes(), state.held_bytes());
+  return plan_training(state.config, state.lora, lists->size(backward), state.free_begin(),
+                       state.free_bytes(), state.held_bytes());
+}
+
+DeviceModel::Pass DeviceModel::begin_pass(PassLists lists, bool backward) {
+  Pass pass;
+  pass.backward = backward;
+  if (backward) pass.order = embedding_order(lists.tokens);
+  pass.plan = plan_pass(&lists, backward);
+  pass.lists = std::move(lists);
+  const PassLists& l = pass.lists;
   const TrainingPlan& p = pass.plan;
   last_plan_ = std::string(backward ? "training" : "scoring") + " pass of " +
-               std::to_string(rows) + " tokens, " + gibibytes(p.bytes) + "; layers that keep " +
+               std::to_string(l.rows()) + " rows, " + gibibytes(p.bytes) + "; layers that keep " +
                "everything " + std::to_string(p.kept_everything) + ", all but gate and up " +
                std::to_string(p.kept_without_gate_up) + ", their input " +
                std::to_string(p.kept_input) + "\n" + p.table;
-  upload(&state, p.tokens, pass.tokens);
-  upload(&state, p.positions, pass.positions);
-  upload(&state, p.query_tiles, queries);
-  upload(&state, p.key_tiles, keys);
+  upload(&state, p.tokens, l.tokens);
+  upload(&state, p.positions, l.positions);
+  upload(&state, p.query_tiles, l.queries);
+  upload(&state, p.key_tiles, l.keys);
   if (backward) {
-    pass.order = embedding_order(pass.tokens);
     upload(&state, p.order_token, pass.order.token);
     upload(&state, p.order_start, pass.order.start);
     upload(&state, p.order, pass.order.order);
   }
-  pass.buffers = {rows,
-                  int(queries.size()),
+  pass.buffers = {l.rows(),
+                  int(l.queries.size()),
                   state.at<int32_t>(p.tokens),
                   state.at<int32_t>(p.positions),
                   state.at<QueryTile>(p.query_tiles),
@@ -149,6 +168,7 @@ DeviceModel::Pass DeviceModel::begin_pass(const Batch& batch, int first, int las
                   state.at<bf16>(p.low),
                   state.at<bf16>(p.d_low),
                   state.at<bf16>(p.dropped),
+                  {state.at<bf16>(p.kept_scores), p.kept_key_heads},
                   AdapterUse::on,
                   {}};
   for (const LayerPlan& layer : p.layers) pass.layers.push_back(buffers_of(state, layer));
@@ -156,19 +176,29 @@ DeviceModel::Pass DeviceModel::begin_pass(const Batch& batch, int first, int las
   return pass;
 }
 
+// All layers, and for a way back its empty gradient.
 void DeviceModel::forward(const Pass& pass) {
-  decoder.embed(pass.buffers, pass.layers[0].x);
-  const size_t last = pass.layers.size() - 1;
-  for (size_t l = 0; l <= last; l++)
-    decoder.layer_forward(int(l), pass.buffers, pass.layers[l],
-                          l == last ? pass.last_x : pass.layers[l + 1].x);
+  const auto work = [&] {
+    decoder.embed(pass.buffers, pass.layers[0].x);
+    const size_t last = pass.layers.size() - 1;
+    for (size_t l = 0; l <= last; l++)
+      decoder.layer_forward(int(l), pass.buffers, pass.layers[l],
+                            l == last ? pass.last_x : pass.layers[l + 1].x);
+    if (pass.backward)
+      state.stream.clear(state.at<bf16>(pass.plan.dx),
+                         size_t(pass.buffers.rows) * state.config.width * sizeof(bf16));
+  };
+  graphs.run(key_of(kForward, pass.buffers, pass.plan, pass.backward), false, work);
 }
 
 void DeviceModel::backward(const Pass& pass) {
   bf16* dx = state.at<bf16>(pass.plan.dx);
-  for (int l = int(pass.layers.size()) - 1; l >= 0; l--)
-    decoder.layer_backward(l, pass.buffers, pass.layers[l], pass.plan.layers[l].keep,
-                           gradients_are_zero_, dx);
+  const auto work = [&] {
+    for (int l = int(pass.layers.size()) - 1; l >= 0; l--)
+      decoder.layer_backward(l, pass.buffers, pass.layers[l], pass.plan.layers[l].keep,
+                             gradients_are_zero_, dx);
+  };
+  graphs.run(key_of(kBackward, pass.buffers, pass.plan, true), gradients_are_zero_, work);
   decoder.embed_backward(pass.order, state.at<int32_t>(pass.plan.order_token),
                          state.at<int32_t>(pass.plan.order_start),
                          state.at<int32_t>(pass.plan.order), dx);
@@ -200,11 +230,11 @@ void DeviceModel::loss_head(const Pass& pass, const Batch& batch, const Evaluate
   std::vector<RowStatistics> statistics(chunk);
   std::vector<float> chunk_log_probs(chunk), chunk_entropies(chunk), d_log_probs(chunk),
       d_entropies(chunk);
-  for (size_t first = 0; first < pass.labels.size(); first += chunk) {
-    const int32_t* labels = pass.labels.data() + first;
-    const int count = int(std::min(chunk, pass.labels.size() - first));
+  for (size_t first = 0; first < pass.lists.labels.size(); first += chunk) {
+    const int32_t* labels = pass.lists.labels.data() + first;
+    const int count = int(std::min(chunk, pass.lists.labels.size() - first));
     for (int i = 0; i < count; i++) {
-      row_of[i] = labels[i] - 1 - pass.first_token;
+      row_of[i] = labels[i] - 1 - pass.lists.first_token;
       targets[i] = batch.tokens[labels[i]];
     }
     upload(&state, p.row_of, row_of);
@@ -242,7 +272,7 @@ AccumulateResult DeviceModel::accumulate(const Batch& batch, const TokenLoss& lo
   std::fill_n(log_probs, batch.token_count, 0.0f);
   std::fill_n(entropies, batch.token_count, 0.0f);
   AccumulateResult result;
-  const Dropout dropout = begin_dropout();
+  DropoutMoment moment = {uint32_t(version_), accumulated_++, 0};
   const Evaluate evaluate = [&](int count, const int32_t* labels, const float* chunk_log_probs,
                                 const float* chunk_entropies, float* d_log_probs,
                                 float* d_entropies) {
@@ -250,13 +280,15 @@ AccumulateResult DeviceModel::accumulate(const Batch& batch, const TokenLoss& lo
                   &result);
   };
   for_passes(batch, state.options.pass_tokens, [&](int first, int last) {
-    Pass pass = begin_pass(batch, first, last, true);
-    if (pass.labels.empty()) return;
-    pass.buffers.dropout = dropout;
-    pass.buffers.dropout.first_token = uint32_t(pass.first_token);
+    PassLists lists = pass_lists(batch, first, last);
+    if (lists.labels.empty()) return;
+    Pass pass = begin_pass(std::move(lists), true);
+    moment.first_token = uint32_t(pass.lists.first_token);
+    auto* device_moment = state.at<DropoutMoment>(pass.plan.dropout_moment);
+    state.stream.to_device(device_moment, &moment, sizeof moment);
+    pass.buffers.dropout = dropout();
+    pass.buffers.dropout.moment = device_moment;
     forward(pass);
-    state.stream.clear(state.at<bf16>(pass.plan.dx),
-                       size_t(pass.buffers.rows) * state.config.width * sizeof(bf16));
     loss_head(pass, batch, evaluate, log_probs, entropies);
     backward(pass);
     gradients_are_zero_ = false;
@@ -273,8 +305,9 @@ void DeviceModel::score(const Batch& batch, float* log_probs, float* entropies,
   std::fill_n(log_probs, batch.token_count, 0.0f);
   std::fill_n(entropies, batch.token_count, 0.0f);
   for_passes(batch, state.options.pass_tokens, [&](int first, int last) {
-    Pass pass = begin_pass(batch, first, last, false);
-    if (pass.labels.empty()) return;
+    PassLists lists = pass_lists(batch, first, last);
+    if (lists.labels.empty()) return;
+    Pass pass = begin_pass(std::move(lists), false);
     pass.buffers.adapter = adapter;
     forward(pass);
     loss_head(pass, batch, nullptr, log_probs, entropies);
@@ -294,11 +327,16 @@ double DeviceModel::step(const AdamW& o) {
   const StatePlan& p = state.plan;
   const Span* spans = state.spans(float(o.weight_decay));
   double* norm = state.at<double>(p.norm);
-  gradient_norm(state.stream, state.span_count(), spans, state.at<float>(p.gradients),
-                state.at<double>(p.partials), norm);
-  adamw(state.stream, state.span_count(), spans, s, norm, state.at<bf16>(p.trained_weights),
-        state.at<int16_t>(p.rest), state.at<float>(p.gradients), state.at<float>(p.first_moments),
-        state.at<float>(p.second_moments));
+  auto* device_step = state.at<AdamWStep>(p.adamw_step);
+  state.stream.to_device(device_step, &s, sizeof s);
+  graphs.run({kOptimizer}, false, [&] {
+    gradient_norm(state.stream, state.span_count(), spans, state.at<float>(p.gradients),
+                  state.at<double>(p.partials), norm);
+    adamw(state.stream, state.span_count(), spans, device_step, norm,
+          state.at<bf16>(p.trained_weights), state.at<int16_t>(p.rest),
+          state.at<float>(p.gradients), state.at<float>(p.first_moments),
+          state.at<float>(p.second_moments));
+  });
   double length = 0;
   state.stream.to_host(&length, norm, sizeof length);
   state.stream.synchronize();

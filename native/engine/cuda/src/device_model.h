@@ -5,6 +5,8 @@
 #include <functional>
 
 #include "device_decoder.h"
+#include "graph_cache.h"
+#include "pass_lists.h"
 
 namespace masksearch::cuda {
 
@@ -35,10 +37,14 @@ class DeviceModel {
 
   DeviceState state;
   DeviceDecoder decoder;
+  // Of passes and steps. It goes before the memory that its graphs name.
+  GraphCache graphs;
 
  private:
   struct Pass;
-  Pass begin_pass(const Batch& batch, int first, int last, bool backward);
+  Pass begin_pass(PassLists lists, bool backward);
+  // Passes of few rows take the size of their neighbours where nothing is computed again for it.
+  TrainingPlan plan_pass(PassLists* lists, bool backward) const;
   void forward(const Pass& pass);
   void backward(const Pass& pass);
   using Evaluate = std::function<void(int count, const int32_t* labels, const float* log_probs,
@@ -50,7 +56,7 @@ class DeviceModel {
   void head_backward(const Pass& pass, int count, bool first, const float* d_log_probs,
                      const float* d_entropies);
 
-  Dropout begin_dropout();
+  Dropout dropout() const;
 
   int64_t version_ = 0;
   uint32_t accumulated_ = 0;  // calls of accumulate since the last step

@@ -29,6 +29,7 @@ struct DeviceSampler::Slots {
 namespace {
 
 constexpr int kMostSequences = 65535;  // blocks of a grid's second extent
+constexpr size_t kGraphs = 17;         // powers of two up to that
 
 int checked(int max_sequences) {
   if (max_sequences > kMostSequences)
@@ -48,7 +49,8 @@ int slot_bucket(int sequences, int max_sequences) {
 DeviceSampler::DeviceSampler(DeviceModel& model, int max_sequences, int max_context_tokens)
     : model_(model),
       max_sequences_(checked(max_sequences)),
-      turns_(model.state.config, max_sequences, max_context_tokens) {
+      turns_(model.state.config, max_sequences, max_context_tokens),
+      graphs_(model.state.stream, *model.state.gemm, model.state.options.graphs ? kGraphs : 0) {
   plan_ = plan_sampler(model.state.config, model.state.lora, max_sequences, max_context_tokens,
                        model.state.free_bytes() > 256 ? model.state.free_bytes() - 256 : 0);
   slots_ = std::make_unique<Slots>(plan_.slots, plan_.pages_per_sequence);
@@ -272,20 +274,8 @@ void DeviceSampler::enqueue_decode(int slots) {
 }
 
 void DeviceSampler::run_decode(int slots) {
-  Stream& stream = model_.state.stream;
-  const auto known = graphs_.find(slots);
-  if (known == graphs_.end()) {
-    enqueue_decode(slots);
-    graphs_[slots] = nullptr;
-  } else {
-    if (known->second == nullptr) {
-      stream.begin_recording();
-      enqueue_decode(slots);
-      known->second = stream.end_recording();
-    }
-    stream.replay(*known->second);
-  }
-  stream.synchronize();
+  graphs_.run({slots}, false, [&] { enqueue_decode(slots); });
+  model_.state.stream.synchronize();
 }
 
 void DeviceSampler::decode() {

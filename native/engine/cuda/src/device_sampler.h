@@ -2,7 +2,6 @@
 // and all running ones advance by one token in one recorded graph.
 #pragma once
 
-#include <map>
 #include <memory>
 
 #include "device_model.h"
@@ -70,8 +69,7 @@ class DeviceSampler {
   // Pinned mirrors of the slots' inputs and results.
   struct Slots;
   std::unique_ptr<Slots> slots_;
-  // Of each number of slots: null after the first run, which tunes the products.
-  std::map<int, std::unique_ptr<Graph>> graphs_;
+  GraphCache graphs_;  // of each number of slots
 };
 
 // Numbers of slots that graphs are recorded for: the least power of two, at most `max_sequences`.

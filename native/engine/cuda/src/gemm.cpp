@@ -212,18 +212,20 @@ std::vector<CublasLt::Heuristic> Gemm::candidates(const std::string& key,
 CublasLt::Algorithm Gemm::choose(const Product& product, const Problem& problem) {
   const std::string key = key_of(product);
   const bool repeatable = product.addend != product.d || product.addend_is_zero;
+  const bool tunable = options_.tune && repeatable && !stream_.recording();
   for (const auto* known : {&choices_, &untried_}) {
     const auto found = known->find(key);
     if (found == known->end()) continue;
-    if (known == &untried_ && options_.tune && repeatable) continue;
+    if (known == &untried_ && tunable) continue;
     // Sizes within a class may differ, so even a known choice is checked.
     if (still_fits(problem, found->second)) return found->second;
     return candidates(key, problem)[0].algorithm;
   }
   const std::vector<CublasLt::Heuristic> all = candidates(key, problem);
-  if (!options_.tune || !repeatable) return untried_[key] = all[0].algorithm;
+  if (!tunable) return untried_[key] = all[0].algorithm;
   const CublasLt::Algorithm chosen = fastest(product, problem, all);
   choices_[key] = chosen;
+  revision_ += int64_t(untried_.erase(key));
   write_cache();
   return chosen;
 }

@@ -55,6 +55,9 @@ class Gemm {
   // @throws std::invalid_argument shapes that do not fit together. @throws DeviceError from cuBLASLt.
   void run(const Product& product);
 
+  // Grows when a product that has run is tuned after all: what was recorded with it is out of date.
+  int64_t revision() const { return revision_; }
+
   // Choices made so far; for tests.
   const std::map<std::string, CublasLt::Algorithm>& choices() const { return choices_; }
 
@@ -78,6 +81,7 @@ class Gemm {
   CublasLt::Handle handle_ = nullptr;
   std::map<std::string, CublasLt::Algorithm> choices_;
   std::map<std::string, CublasLt::Algorithm> untried_;  // cuBLASLt's first, where none can be tried
+  int64_t revision_ = 0;
 };
 
 // Shapes that share a choice: exact up to 64, then steps of an eighth of a power of two.

@@ -11,14 +11,10 @@ namespace {
 constexpr size_t kAlignment = 256;
 constexpr size_t kLogitBytes = size_t(1) << 30;  // of one chunk of the loss head at most
 constexpr int kLeastChunk = 64;
+constexpr size_t kScoreBytes = size_t(4) << 30;  // of kept gradients of scores at most
 constexpr int kReadRows = 2048;
 
 size_t bf16_bytes(int64_t rows, int64_t width) { return size_t(rows * width) * sizeof(bf16); }
-
-// Tiles of 64 rows, of which each sequence may leave one partly filled.
-size_t tile_count(const PassSize& size) {
-  return size_t(size.rows / kTileRows) + size_t(size.sequences);
-}
 
 // Buffers of a layer that `keep` keeps for itself; the others point to `shared`.
 LayerPlan plan_layer(const DecoderConfig& c, const PassSize& size, Keep keep,
@@ -71,7 +67,7 @@ int chunk_rows_of(const DecoderConfig& c, int labels, size_t available) {
 
 void plan_lists(const PassSize& size, Ledger* ledger, TrainingPlan* p) {
   const size_t n = size_t(size.rows);
-  const size_t tiles = tile_count(size);
+  const size_t tiles = size_t(size.tiles);
   const char* what = "work lists";
   p->tokens = ledger->take(what, n * sizeof(int32_t));
   p->positions = ledger->take(what, n * sizeof(int32_t));
@@ -80,6 +76,7 @@ void plan_lists(const PassSize& size, Ledger* ledger, TrainingPlan* p) {
   p->order_token = ledger->take(what, n * sizeof(int32_t));
   p->order_start = ledger->take(what, (n + 1) * sizeof(int32_t));
   p->order = ledger->take(what, n * sizeof(int32_t));
+  p->dropout_moment = ledger->take(what, sizeof(DropoutMoment));
 }
 
 void plan_head(const DecoderConfig& c, int chunk_rows, Ledger* ledger, TrainingPlan* p) {
@@ -97,6 +94,18 @@ void plan_head(const DecoderConfig& c, int chunk_rows, Ledger* ledger, TrainingP
   p->logits = ledger->take("logits of a chunk", rows * size_t(logits_row(c)) * sizeof(float));
 }
 
+// As many key/value heads at a time as fit, in groups of equal size; none where not even one fits.
+int kept_key_heads_of(const DecoderConfig& c, const PassSize& size, size_t available) {
+  const AttentionShape shape = attention_shape(c);
+  if (!size.backward || size.pairs == 0 || !has_tensor_core_attention(shape)) return 0;
+  const size_t fit =
+      std::min(kScoreBytes, available / 16) / kept_score_bytes(shape, size.pairs, 1);
+  if (fit == 0) return 0;
+  const int K = c.key_value_heads, most = int(std::min(fit, size_t(K)));
+  const int groups = (K + most - 1) / most;
+  return (K + groups - 1) / groups;
+}
+
 // What an adapter computes with: the low-rank rows of one matrix at a time, and its input with
 // elements dropped.
 void plan_adapter(const DecoderConfig& c, const LoraConfig& lora, const PassSize& size,
@@ -112,6 +121,16 @@ void plan_adapter(const DecoderConfig& c, const LoraConfig& lora, const PassSize
   p->dropped = ledger->take(what, bf16_bytes(size.rows, widest));
 }
 
+// What is planned before the layers: rows of a chunk of logits, heads of kept scores.
+struct Portions {
+  int chunk_rows;
+  int kept_key_heads;
+};
+
+Portions portions_of(const DecoderConfig& c, const PassSize& size, size_t available) {
+  return {chunk_rows_of(c, size.labels, available), kept_key_heads_of(c, size, available)};
+}
+
 // How many layers keep less than everything.
 struct Recomputation {
   int less;   // keep no gate and up
@@ -119,14 +138,14 @@ struct Recomputation {
 };
 
 TrainingPlan plan_with(const DecoderConfig& c, const LoraConfig& lora, const PassSize& size,
-                       size_t start, int chunk_rows, Recomputation again) {
+                       size_t start, const Portions& portions, Recomputation again) {
   const auto [less, least] = again;
   Ledger ledger(start);
   TrainingPlan p{};
   const int64_t n = size.rows;
   const int F = c.feed_forward_width;
   plan_lists(size, &ledger, &p);
-  plan_head(c, chunk_rows, &ledger, &p);
+  plan_head(c, portions.chunk_rows, &ledger, &p);
   const char* working = "working set of a layer";
   p.last_x = ledger.take(working, bf16_bytes(n, c.width));
   p.hidden = ledger.take(working, bf16_bytes(n, c.width));
@@ -139,6 +158,11 @@ TrainingPlan plan_with(const DecoderConfig& c, const LoraConfig& lora, const Pas
     p.d_attention = ledger.take(working, bf16_bytes(n, int64_t(c.heads) * c.head_width));
     p.d_qkv = ledger.take(working, bf16_bytes(n, attention_shape(c).columns()));
   }
+  p.kept_key_heads = portions.kept_key_heads;
+  if (p.kept_key_heads > 0)
+    p.kept_scores =
+        ledger.take("gradients of attention's scores",
+                    kept_score_bytes(attention_shape(c), size.pairs, p.kept_key_heads));
   plan_adapter(c, lora, size, &ledger, &p);
   const bool whole_layer = least > 0 || !size.backward;
   LayerPlan shared{};
@@ -212,6 +236,7 @@ StatePlan plan_state(const DecoderConfig& config, size_t frozen, size_t trained,
   p.spans = ledger.take("optimizer lists", spans * sizeof(Span));
   p.partials = ledger.take("optimizer lists", spans * sizeof(double));
   p.norm = ledger.take("optimizer lists", sizeof(double));
+  p.adamw_step = ledger.take("optimizer lists", sizeof(AdamWStep));
   p.rotary = ledger.take("rotary table", size_t(config.max_positions) * size_t(config.head_width) *
                                              sizeof(float));
   p.workspace = ledger.take("workspace of products", kWorkspaceBytes);
@@ -220,9 +245,10 @@ StatePlan plan_state(const DecoderConfig& config, size_t frozen, size_t trained,
   return p;
 }
 
-TrainingPlan plan_training(const DecoderConfig& config, const LoraConfig& lora,
-                           const PassSize& size, size_t start, size_t available, size_t held) {
-  const int chunk_rows = chunk_rows_of(config, size.labels, available);
+std::optional<TrainingPlan> find_training_plan(const DecoderConfig& config, const LoraConfig& lora,
+                                               const PassSize& size, size_t start,
+                                               size_t available) {
+  const Portions portions = portions_of(config, size, available);
   const int L = config.layers;
   // Gate and up first: the cheapest to compute again for what it frees. Scoring keeps nothing.
   std::vector<Recomputation> choices = {{0, 0}};
@@ -230,11 +256,19 @@ TrainingPlan plan_training(const DecoderConfig& config, const LoraConfig& lora,
     for (int less = 1; less <= L; less++) choices.push_back({less, 0});
     for (int least = 1; least <= L; least++) choices.push_back({L - least, least});
   }
-  TrainingPlan smallest;
   for (const Recomputation& again : choices) {
-    smallest = plan_with(config, lora, size, start, chunk_rows, again);
-    if (smallest.bytes <= available) return smallest;
+    TrainingPlan plan = plan_with(config, lora, size, start, portions, again);
+    if (plan.bytes <= available) return plan;
   }
+  return std::nullopt;
+}
+
+TrainingPlan plan_training(const DecoderConfig& config, const LoraConfig& lora,
+                           const PassSize& size, size_t start, size_t available, size_t held) {
+  if (auto plan = find_training_plan(config, lora, size, start, available)) return *plan;
+  const Recomputation all = {0, size.backward ? config.layers : 0};
+  const TrainingPlan smallest =
+      plan_with(config, lora, size, start, portions_of(config, size, available), all);
   throw MemoryError(std::string(size.backward ? "accumulate" : "score") + ": expected " +
                     gibibytes(smallest.bytes) + " of device memory for a pass of " +
                     std::to_string(size.rows) + " tokens with everything computed again\n" +

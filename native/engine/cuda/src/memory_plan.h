@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -40,7 +41,7 @@ std::string gibibytes(size_t bytes);  // e.g. "1.50 GiB"
 struct StatePlan {
   size_t weights;  // the decoder's; where nothing is frozen, the trained ones
   size_t trained_weights, rest, gradients, first_moments, second_moments;  // arenas
-  size_t spans, partials, norm;                                    // optimizer
+  size_t spans, partials, norm, adamw_step;                        // optimizer
   size_t rotary;                                                   // (max_positions, D) f32
   size_t workspace;                                                // of matrix products
   size_t end;
@@ -61,9 +62,10 @@ enum class Keep {
 
 struct PassSize {
   int rows;
-  int sequences;
+  int tiles;
   int labels;
   bool backward;
+  int64_t pairs = 0;  // of tiles in attention; see tile_pair
 };
 
 // Offsets of one layer's buffers; those of several layers may be the same. 0: there is none.
@@ -74,11 +76,13 @@ struct LayerPlan {
 
 struct TrainingPlan {
   // Work lists of the batch.
-  size_t tokens, positions, query_tiles, key_tiles, order_token, order_start, order;
+  size_t tokens, positions, query_tiles, key_tiles, order_token, order_start, order, dropout_moment;
   std::vector<LayerPlan> layers;
   size_t last_x;  // output of the last layer
   size_t dx, hidden, d_hidden, product, d_product, d_attention, d_qkv, scratch;
   size_t low, d_low, dropped;  // of an adapter
+  size_t kept_scores;          // of attention's way back
+  int kept_key_heads = 0;      // key/value heads at a time
   // Loss head, of one chunk of labelled rows.
   int chunk_rows;
   size_t row_of, targets, chunk_hidden, d_chunk_hidden, chunk_rstd, logits, statistics, log_probs,
@@ -88,8 +92,11 @@ struct TrainingPlan {
   int kept_everything = 0, kept_without_gate_up = 0, kept_input = 0;  // layers
 };
 
-// The plan that computes least again and fits between `start` and `start + available`.
-// @throws MemoryError nothing fits; `held` is said to be held by samplers.
+// The plan that computes least again and fits between `start` and `start + available`, if one does.
+std::optional<TrainingPlan> find_training_plan(const DecoderConfig& config, const LoraConfig& lora,
+                                               const PassSize& size, size_t start,
+                                               size_t available);
+// The same. @throws MemoryError nothing fits; `held` is said to be held by samplers.
 TrainingPlan plan_training(const DecoderConfig& config, const LoraConfig& lora,
                            const PassSize& size, size_t start, size_t available, size_t held);
 

@@ -78,6 +78,7 @@ DeviceOptions options_of(const ms_device_options& o) {
   options.memory_bytes = size_t(o.memory_bytes);
   options.pass_tokens = o.pass_tokens == 0 ? kPassTokens : o.pass_tokens;
   options.gemm.tune = o.tune != 0;
+  options.graphs = o.graphs != 0;
   if (o.cache_file != nullptr) options.gemm.cache_file = o.cache_file;
   return options;
 }

@@ -6,12 +6,31 @@
 
 namespace masksearch::cuda {
 
+namespace {
+
+// Of a query tile with a key tile that it sees, where the run is a whole sequence.
+int64_t pairs_of(const RowRun& run) {
+  const int64_t tiles = (int64_t(run.count) + kTileRows - 1) / kTileRows;
+  return tiles * (tiles + 1) / 2;
+}
+
+}  // namespace
+
+int64_t tile_pairs(const std::vector<RowRun>& runs) {
+  int64_t pairs = 0;
+  for (const RowRun& run : runs) pairs += pairs_of(run);
+  return pairs;
+}
+
 std::vector<QueryTile> query_tiles(const std::vector<RowRun>& runs) {
   std::vector<QueryTile> tiles;
-  for (const RowRun& run : runs)
+  int64_t pairs = 0;
+  for (const RowRun& run : runs) {
     for (int32_t first = 0; first < run.count; first += kTileRows)
       tiles.push_back({run.row + first, std::min(kTileRows, run.count - first),
-                       run.position + first, run.sequence});
+                       run.position + first, run.sequence, int32_t(pairs)});
+    pairs += pairs_of(run);
+  }
   std::stable_sort(tiles.begin(), tiles.end(), [](const QueryTile& a, const QueryTile& b) {
     return a.position + a.rows > b.position + b.rows;
   });
@@ -20,10 +39,13 @@ std::vector<QueryTile> query_tiles(const std::vector<RowRun>& runs) {
 
 std::vector<KeyTile> key_tiles(const std::vector<RowRun>& runs) {
   std::vector<KeyTile> tiles;
-  for (const RowRun& run : runs)
+  int64_t pairs = 0;
+  for (const RowRun& run : runs) {
     for (int32_t first = 0; first < run.count; first += kTileRows)
-      tiles.push_back(
-          {run.row + first, std::min(kTileRows, run.count - first), first, run.count});
+      tiles.push_back({run.row + first, std::min(kTileRows, run.count - first), first, run.count,
+                       int32_t(pairs)});
+    pairs += pairs_of(run);
+  }
   std::stable_sort(tiles.begin(), tiles.end(), [](const KeyTile& a, const KeyTile& b) {
     return a.length - a.position > b.length - b.position;
   });

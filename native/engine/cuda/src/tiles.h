@@ -20,6 +20,9 @@ std::vector<QueryTile> query_tiles(const std::vector<RowRun>& runs);
 // Tiles of 64 keys of whole sequences (position 0), those with the most queries first.
 std::vector<KeyTile> key_tiles(const std::vector<RowRun>& runs);
 
+// Pairs of a query tile and a key tile that it sees, of whole sequences.
+int64_t tile_pairs(const std::vector<RowRun>& runs);
+
 // Rows of equal tokens together, in row order, tokens ascending: the input of embed_backward.
 struct EmbeddingOrder {
   std::vector<int32_t> token;  // (U) distinct tokens

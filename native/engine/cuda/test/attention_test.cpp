@@ -53,11 +53,14 @@ struct Outputs {
   std::vector<float> out, log_sums, d_qkv;
 };
 
-// Forward and backward through the kernels given.
-template <class Forward, class Backward>
-Outputs run_both(const AttentionCase& c, const Inputs& in, Forward forward, Backward backward) {
-  const auto query_tiles = cuda::query_tiles(in.runs);
-  const auto key_tiles = cuda::key_tiles(in.runs);
+// Forward and backward through the kernels given, with so many tiles without rows.
+template <class Forward, class Back>
+Outputs run_both(const AttentionCase& c, const Inputs& in, Forward forward, Back backward,
+                 int empty_tiles = 0) {
+  auto query_tiles = cuda::query_tiles(in.runs);
+  auto key_tiles = cuda::key_tiles(in.runs);
+  query_tiles.resize(query_tiles.size() + size_t(empty_tiles));
+  key_tiles.resize(query_tiles.size());
   DeviceArray<cuda::QueryTile> queries(query_tiles);
   DeviceArray<cuda::KeyTile> keys(key_tiles);
   DeviceArray<bfloat16> qkv(rounded(in.qkv)), d_out(rounded(in.d_out)), out(in.d_out.size());
@@ -72,6 +75,23 @@ Outputs run_both(const AttentionCase& c, const Inputs& in, Forward forward, Back
   scratch.read();
   return {widened(out.read()), log_sums.read(), widened(d_qkv.read())};
 }
+
+// attention_backward with memory, NaN at first, for the gradients of so many key/value heads' scores.
+struct Backward {
+  int key_heads;
+
+  void operator()(cuda::Stream& to, const cuda::AttentionShape& shape, int rows, int tiles,
+                  const cuda::QueryTile* queries, const cuda::KeyTile* keys, const bfloat16* qkv,
+                  const bfloat16* out, const bfloat16* d_out, const float* log_sums,
+                  bfloat16* d_qkv, float* scratch) const {
+    const int64_t pairs = int64_t(tiles) * (tiles + 1) / 2;  // more than there are
+    const DeviceArray<bfloat16> scores(std::vector<bfloat16>(
+        cuda::kept_score_bytes(shape, pairs, key_heads) / sizeof(bfloat16), bfloat16{0x7fff}));
+    cuda::attention_backward(to, shape, rows, tiles, queries, keys, qkv, out, d_out, log_sums,
+                             d_qkv, scratch, {scores.data(), key_heads});
+    scores.read();
+  }
+};
 
 void check_against_reference(const AttentionCase& c, const Inputs& in, const Outputs& got, double slack) {
   const AttentionReference expected =
@@ -114,8 +134,29 @@ TEST("attention: tensor cores, forward and both gradients") {
   for (const AttentionCase& c : cases_of_attention()) {
     const Inputs in = make_inputs(c, 11);
     check_against_reference(
-        c, in, run_both(c, in, cuda::attention_forward, cuda::attention_backward), 2);
+        c, in, run_both(c, in, cuda::attention_forward, Backward{1}), 2);
   }
+}
+
+TEST("attention: gradients of scores kept for some heads, all, or none give the same bits") {
+  for (const AttentionCase& c : cases_of_attention()) {
+    const Inputs in = make_inputs(c, 17);
+    const Outputs again = run_both(c, in, cuda::attention_forward, Backward{0});
+    for (const int key_heads : {1, 2, c.shape.key_value_heads}) {
+      if (key_heads > c.shape.key_value_heads) continue;
+      const Outputs kept = run_both(c, in, cuda::attention_forward, Backward{key_heads});
+      CHECK_SAME_BITS(c.why, kept.d_qkv.data(), again.d_qkv.data(), again.d_qkv.size());
+    }
+  }
+}
+
+TEST("attention: tiles without rows change nothing") {
+  const AttentionCase c = cases_of_attention()[1];
+  const Inputs in = make_inputs(c, 18);
+  const Outputs expected = run_both(c, in, cuda::attention_forward, Backward{1});
+  const Outputs more = run_both(c, in, cuda::attention_forward, Backward{1}, 3);
+  CHECK_SAME_BITS("out", more.out.data(), expected.out.data(), expected.out.size());
+  CHECK_SAME_BITS("d_qkv", more.d_qkv.data(), expected.d_qkv.data(), expected.d_qkv.size());
 }
 
 TEST("attention: plain loops, forward and both gradients, any head width") {
@@ -133,7 +174,7 @@ TEST("attention: plain loops, forward and both gradients, any head width") {
 TEST("attention: a sequence does not feel its neighbours, bit for bit") {
   const AttentionCase packed = {"packed", {2, 1, 64}, {70, 33, 5}};
   const Inputs all = make_inputs(packed, 13);
-  const Outputs together = run_both(packed, all, cuda::attention_forward, cuda::attention_backward);
+  const Outputs together = run_both(packed, all, cuda::attention_forward, Backward{1});
   const int W = packed.shape.columns(), Q = 2 * 64;
   const AttentionCase alone = {"alone", packed.shape, {33}};
   Inputs one;
@@ -141,7 +182,7 @@ TEST("attention: a sequence does not feel its neighbours, bit for bit") {
   one.runs = {{0, 33, 0, 0}};
   one.qkv.assign(all.qkv.begin() + 70 * W, all.qkv.begin() + 103 * W);
   one.d_out.assign(all.d_out.begin() + 70 * Q, all.d_out.begin() + 103 * Q);
-  const Outputs single = run_both(alone, one, cuda::attention_forward, cuda::attention_backward);
+  const Outputs single = run_both(alone, one, cuda::attention_forward, Backward{1});
   CHECK_SAME_BITS("out", together.out.data() + 70 * Q, single.out.data(), size_t(33) * Q);
   CHECK_SAME_BITS("d_qkv", together.d_qkv.data() + 70 * W, single.d_qkv.data(), size_t(33) * W);
 }
@@ -150,7 +191,7 @@ TEST("attention: large scores stay finite") {
   const AttentionCase c = {"large", {1, 1, 64}, {65}};
   Inputs in = make_inputs(c, 14);
   for (float& x : in.qkv) x *= 32;
-  const Outputs got = run_both(c, in, cuda::attention_forward, cuda::attention_backward);
+  const Outputs got = run_both(c, in, cuda::attention_forward, Backward{1});
   for (const float x : got.out) CHECK(std::isfinite(x));
   for (const float x : got.d_qkv) CHECK(std::isfinite(x));
 }
@@ -159,9 +200,9 @@ TEST("attention: large scores stay finite") {
 TEST("attention: the order in which threads run does not show") {
   const AttentionCase c = cases_of_attention()[1];
   const Inputs in = make_inputs(c, 15);
-  const Outputs forward = run_both(c, in, cuda::attention_forward, cuda::attention_backward);
+  const Outputs forward = run_both(c, in, cuda::attention_forward, Backward{1});
   emulator::reverse_threads = true;
-  const Outputs reversed = run_both(c, in, cuda::attention_forward, cuda::attention_backward);
+  const Outputs reversed = run_both(c, in, cuda::attention_forward, Backward{1});
   emulator::reverse_threads = false;
   CHECK_SAME_BITS("out", forward.out.data(), reversed.out.data(), forward.out.size());
   CHECK_SAME_BITS("d_qkv", forward.d_qkv.data(), reversed.d_qkv.data(), forward.d_qkv.size());

@@ -87,7 +87,8 @@ TEST("adamw: ten clipped steps follow the float32 master, gradients become 0") {
     const cuda::AdamWStep s = {1e-3f, 0.9f, 0.95f, 1e-8f,
                                float(1 / (1 - std::pow(0.9, step))),
                                float(1 / std::sqrt(1 - std::pow(0.95, step))), 0.01};
-    cuda::adamw(stream(), int(a.spans.size()), spans.data(), s, norm.data(), gw.data(),
+    const DeviceArray<cuda::AdamWStep> gs({s});
+    cuda::adamw(stream(), int(a.spans.size()), spans.data(), gs.data(), norm.data(), gw.data(),
                 grest.data(), g.data(), gm.data(), gv.data());
     CHECK_WITHIN("gradients", g.read(), std::vector<float>(n), 0, 0);
     a.gradients = gradients;
@@ -118,7 +119,8 @@ TEST("adamw: a norm that is not finite changes nothing") {
   DeviceArray<double> partials(size_t(1)), norm(size_t(1));
   cuda::gradient_norm(stream(), 1, spans.data(), g.data(), partials.data(), norm.data());
   CHECK(std::isnan(norm.read()[0]));
-  cuda::adamw(stream(), 1, spans.data(), {0.1f, 0.9f, 0.95f, 1e-8f, 1, 1, 1}, norm.data(),
+  const DeviceArray<cuda::AdamWStep> s({{0.1f, 0.9f, 0.95f, 1e-8f, 1, 1, 1}});
+  cuda::adamw(stream(), 1, spans.data(), s.data(), norm.data(),
               w.data(), rest.data(), g.data(), m.data(), v.data());
   CHECK_WITHIN("weights", widened(w.read()), std::vector<float>(8, 1.0f), 0, 0);
   CHECK(g.read()[7] == 8);

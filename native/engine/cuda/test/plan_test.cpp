@@ -64,7 +64,7 @@ TEST("plan: spans cover every value once, and decay only matrices of the layers"
 
 TEST("plan: less memory, more computed again: gate and up first, then whole layers") {
   const masksearch::DecoderConfig c = qwen();
-  const cuda::PassSize size = {16384, 8, 12000, true};
+  const cuda::PassSize size = {16384, 260, 12000, true, 4224};
   int previous_cost = -1;
   size_t smallest = 0;
   for (size_t budget = 100 * kGiB; budget > kGiB; budget -= kGiB) {
@@ -91,12 +91,32 @@ TEST("plan: less memory, more computed again: gate and up first, then whole laye
   CHECK(roomy.bytes > size_t(16384) * 1380000 && roomy.bytes < size_t(16384) * 1700000 + kGiB);
 }
 
+TEST("plan: gradients of scores are kept for as many key heads at a time as a sixteenth holds") {
+  masksearch::DecoderConfig c = qwen();
+  c.key_value_heads = 4;
+  // The pairs of one sequence of 64 tiles: 3 heads to a key head, 2080 pairs of 8 kB each.
+  cuda::PassSize size = {256, 64, 255, true, 2080};
+  const size_t head = size_t(2080) * 3 * 8192;
+  const auto key_heads = [&](size_t available) {
+    const auto plan = cuda::find_training_plan(c, {}, size, 0, available);
+    if (plan->kept_key_heads > 0)
+      CHECK(plan->kept_scores > 0 && plan->kept_scores + head * plan->kept_key_heads <= plan->bytes);
+    return plan->kept_key_heads;
+  };
+  CHECK(key_heads(100 * kGiB) == 4);
+  CHECK(key_heads(16 * 3 * head) == 2);  // two groups, of equal size
+  CHECK(key_heads(16 * head + 16) == 1);
+  CHECK(cuda::kept_score_bytes(cuda::attention_shape(c), 2080, 1) == head);
+  size.pairs = int64_t(1) << 24;
+  CHECK(key_heads(100 * kGiB) == 0);
+}
+
 TEST("plan: buffers of a pass do not overlap") {
   const masksearch::DecoderConfig c = {50, 32, 3, 4, 2, 16, 48, 1e4, 1e-6, 128, true, true};
   const int n = 100;
   for (const size_t budget : {size_t(64) << 20, size_t(400000), size_t(330000)}) {
     const size_t start = 4096;
-    const cuda::TrainingPlan p = cuda::plan_training(c, {}, {n, 3, 60, true}, start, budget, 0);
+    const cuda::TrainingPlan p = cuda::plan_training(c, {}, {n, 4, 60, true}, start, budget, 0);
     const size_t rows = size_t(n);
     std::vector<Range> ranges = {
         {p.tokens, p.tokens + rows * 4, "tokens"},
@@ -133,9 +153,9 @@ TEST("plan: buffers of a pass do not overlap") {
 TEST("plan: refusals say what asked for how much and which settings lower it") {
   const masksearch::DecoderConfig c = qwen();
   CHECK_THROWS(cuda::MemoryError, "for a pass of 16384 tokens",
-               cuda::plan_training(c, {}, {16384, 1, 100, true}, 0, kGiB, 0));
+               cuda::plan_training(c, {}, {16384, 256, 100, true}, 0, kGiB, 0));
   CHECK_THROWS(cuda::MemoryError, "3.00 GiB held by samplers; lower passTokens",
-               cuda::plan_training(c, {}, {16384, 1, 100, true}, 0, kGiB, 3 * kGiB));
+               cuda::plan_training(c, {}, {16384, 256, 100, true}, 0, kGiB, 3 * kGiB));
   CHECK_THROWS(cuda::MemoryError, "lower maxContextTokens or maxSequences",
                cuda::plan_sampler(c, {}, 64, 32768, kGiB));
 }
@@ -157,6 +177,8 @@ TEST("tiles: long work first, and every row once") {
   CHECK(queries[0].position == 128 && queries[0].rows == 2 && queries[0].sequence == 0);
   const auto keys = cuda::key_tiles(runs);
   CHECK(keys[0].position == 0 && keys[0].length == 130 && keys[0].rows == 64);
+  CHECK(cuda::tile_pairs(runs) == 6 + 1 + 1);
+  CHECK(queries[0].first_pair == 0 && cuda::tile_pair(0, 2, 2) == 5 && cuda::tile_pair(6, 0, 0) == 6);
   int rows = 0;
   for (const auto& tile : keys) rows += tile.rows;
   CHECK(rows == 195);

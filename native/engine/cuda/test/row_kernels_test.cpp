@@ -207,16 +207,15 @@ TEST("dropout: the elements that Philox names, and what stays is scaled") {
   dropout.threshold = uint32_t(probability * 4294967296.0);
   dropout.scale = float(1 / (1 - probability));
   dropout.seed = 11;
-  dropout.step = 3;
-  dropout.call = 2;
-  dropout.first_token = 40;
   dropout.place = 9;
+  const DeviceArray<cuda::DropoutMoment> moment({{3, 2, 40}});
+  dropout.moment = moment.data();
   std::vector<float> expected, sum;
   int dropped = 0;
   for (int n = 0; n < N; n++)
     for (int c = 0; c < C; c++) {
       const auto words = masksearch::philox4x32(
-          {uint32_t(40 + n), uint32_t(c / 4), dropout.place, dropout.call}, 11, 3);
+          {uint32_t(40 + n), uint32_t(c / 4), dropout.place, 2}, 11, 3);
       const bool falls = words[size_t(c % 4)] < dropout.threshold;
       dropped += falls;
       expected.push_back(falls ? 0 : x[expected.size()] * dropout.scale);
