@@ -119,6 +119,20 @@ describe('a run from a model folder', () => {
     },
     120_000,
   );
+
+  test('masksearch sft --backend tfjs-cpu takes the first step that the native engine takes', () => {
+    const run = copyRun(folder, 'whole', 'tfjs', DATA);
+    const args = ['sft', '--run', run, '--model', 'start', '--backend', 'tfjs-cpu'];
+    const phases = '[{ name: all, groups: [k1, k2], steps: 1 }]';
+    const { status, stderr } = runCommand(folder, [...args, '--phases', phases]);
+    expect(status, stderr).toBe(0);
+    expect(readJson(join(run, 'sft/manifest.json'))).toMatchObject({ device: 'tfjs cpu' });
+    const [first] = metricsOf('sft', run);
+    const [native] = metricsOf('sft');
+    for (const key of ['train/loss', 'train/entropy', 'train/grad_norm']) {
+      expect(Number(first?.[key]) / Number(native?.[key]), key).toBeCloseTo(1, 4);
+    }
+  }, 240_000);
 });
 
 const data = process.env['MASKSEARCH_DATA'] ?? join(import.meta.dirname, '../../../../shared/data');
