@@ -44,10 +44,16 @@ function works(command, ...args) {
 
 function missingSystemPackages() {
   const missing = [];
-  if (!works(process.env.CXX ?? 'c++', '--version')) missing.push('g++');
+  if (!compilers().some((compiler) => works(compiler, '--version'))) missing.push('g++');
   if (!works('cmake', '--version')) missing.push('cmake');
   if (!works('ninja', '--version') && !works('make', '--version')) missing.push('ninja-build');
   return missing;
+}
+
+/** What CMake would look for. */
+function compilers() {
+  const { CXX } = process.env;
+  return CXX ? [CXX] : ['c++', 'g++', 'clang++'];
 }
 
 function ensureSystemTools() {

@@ -50,12 +50,23 @@ function apt(...brings: readonly string[]): void {
   tool('apt-get', `[ "$1" != install ] || { ${[':', ...bring].join('; ')}; }`);
 }
 
-function setUp(options: { args?: readonly string[]; uid?: number } = {}) {
-  const { args = ['job.mjs', 'a', 'b'], uid } = options;
+interface SetUpOptions {
+  readonly args?: readonly string[];
+  readonly uid?: number;
+  readonly variables?: Readonly<Record<string, string>>;
+}
+
+function setUp(options: SetUpOptions = {}) {
+  const { args = ['job.mjs', 'a', 'b'], uid, variables } = options;
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
     [join(root, 'scripts/setup.mjs'), ...args],
-    { cwd: root, encoding: 'utf8', env: { PATH: join(root, 'bin') }, ...(uid && { uid }) },
+    {
+      cwd: root,
+      encoding: 'utf8',
+      env: { PATH: join(root, 'bin'), ...variables },
+      ...(uid && { uid }),
+    },
   );
   // Versions are asked for on the way and change nothing.
   const calls = readFileSync(join(root, 'log'), 'utf8')
@@ -77,6 +88,17 @@ test('with all tools it installs packages once and does the job', () => {
   appendFileSync(join(root, 'package.json'), '\n');
   rmSync(join(root, 'node_modules/node'), { recursive: true });
   expect(setUp().calls).toEqual([INSTALL_PACKAGES, INSTALL_PACKAGES]);
+});
+
+test.each<[string, Readonly<Record<string, string>>, string, number]>([
+  ['clang++', {}, 'clang++', 0],
+  ['that of CXX', { CXX: 'my-c++' }, 'my-c++', 0],
+  ['no other than that of CXX', { CXX: 'my-c++' }, 'c++', 1],
+])('takes the compiler that CMake would: %s', (_, variables, compiler, expected) => {
+  for (const name of [compiler, 'cmake', 'ninja']) tool(name);
+  const { status, stderr } = setUp({ variables });
+  expect(status, stderr).toBe(expected);
+  if (expected === 1) expect(stderr).toContain('expected g++, found none');
 });
 
 test.skipIf(!isRoot)('as root it has apt install what is missing, and goes on', () => {

@@ -52,7 +52,7 @@ function checkPlugin(): Check {
       '; ',
       2,
     );
-    return missing(found, fix);
+    return missing(found, fix === '' ? 'docs/engine.md says what device cuda needs' : fix);
   }
 }
 

@@ -5,6 +5,7 @@ import { checkTool, type Check } from './check.ts';
 const NODE_NEEDED = [22, 18] as const;
 
 export function checkTools(): Check[] {
+  const { CXX } = process.env;
   return [
     checkNode(),
     checkTool({
@@ -16,12 +17,8 @@ export function checkTools(): Check[] {
     checkTool({
       name: 'C++ compiler',
       required: true,
-      commands: [
-        [process.env['CXX'] ?? 'c++', '--version'],
-        ['g++', '--version'],
-        ['clang++', '--version'],
-      ],
-      fix: 'sudo apt-get install g++',
+      commands: compilers().map((compiler) => [compiler, '--version']),
+      fix: CXX ? `unset CXX, which names ${CXX}, or install that` : 'sudo apt-get install g++',
     }),
     checkTool({
       name: 'CMake',
@@ -39,6 +36,12 @@ export function checkTools(): Check[] {
       fix: 'sudo apt-get install ninja-build',
     }),
   ];
+}
+
+/** What CMake would look for, as in scripts/setup.mjs. */
+function compilers(): readonly string[] {
+  const { CXX } = process.env;
+  return CXX ? [CXX] : ['c++', 'g++', 'clang++'];
 }
 
 function checkNode(): Check {
