@@ -6,11 +6,12 @@
 // offset is compared with that library's first (bench/peers/tokenizer_offsets.py).
 import assert from 'node:assert';
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { availableParallelism, cpus, loadavg } from 'node:os';
-import { join } from 'node:path';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
 import { readCorpus } from '../packages/corpus/src/index.ts';
 import { EncodingPool, loadTokenizer, type Tokenizer } from '../packages/tokenizer/src/index.ts';
+import { inLlama3Form, type ByteLevelFile } from '../packages/tokenizer/test/llama3-form.ts';
 
 // What the project asks for, with offsets.
 const FLOOR_TOKENS_PER_SECOND = 150_000;
@@ -23,8 +24,12 @@ const inputs = JSON.parse(readFileSync(join(data, 'tokenizers/inputs.json'), 'ut
   text: string;
 }[];
 
-for (const name of ['qwen2.5_tokenizer.rebuilt', 'gpt2_tokenizer', 'llama_tokenizer']) {
-  const path = join(data, `tokenizers/${name}.json`);
+const temporary = mkdtempSync(join(tmpdir(), 'tokenizer-bench-'));
+const paths = ['qwen2.5_tokenizer.rebuilt', 'gpt2_tokenizer', 'llama_tokenizer'].map((name) =>
+  join(data, `tokenizers/${name}.json`),
+);
+for (const path of [...paths, writeLlama3Form()]) {
+  const name = basename(path, '.json');
   const compared = python === undefined ? 0 : compareWithPeer(path, python);
   // A fresh tokenizer: the first pass fills its cache of words, the second finds them there.
   const tokenizer = loadTokenizer(path);
@@ -32,12 +37,22 @@ for (const name of ['qwen2.5_tokenizer.rebuilt', 'gpt2_tokenizer', 'llama_tokeni
   row(name, `${availableParallelism()} worker threads`, await throughPool(tokenizer), compared);
 }
 
+rmSync(temporary, { recursive: true });
+
 interface Timing {
   readonly tokens: number;
   /** Of all threads, so that other work on the machine does not count. */
   readonly seconds: number;
   /** Of a clock on the wall: what a pool gains, where nothing else runs. */
   readonly wallSeconds: number;
+}
+
+/** Llama 3's components and options over Qwen2.5's vocabulary. */
+function writeLlama3Form(): string {
+  const qwen = readFileSync(join(data, 'tokenizers/qwen2.5_tokenizer.rebuilt.json'), 'utf8');
+  const path = join(temporary, "llama 3's form of qwen2.5.json");
+  writeFileSync(path, JSON.stringify(inLlama3Form(JSON.parse(qwen) as ByteLevelFile)));
+  return path;
 }
 
 /** Starts the clocks; the function returned reads them. */
