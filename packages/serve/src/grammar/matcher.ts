@@ -8,7 +8,7 @@ const MOST_READINGS = 4096;
 /** What may still come: a pattern and then another rest, or nothing. Equal rests are one object. */
 interface Rest {
   readonly pattern: Pattern | null;
-  readonly then: Rest | null;
+  readonly after: Rest | null;
   readonly id: number;
   readonly before: Map<Pattern, Rest>;
 }
@@ -27,7 +27,7 @@ export interface MatchState {
 
 export class Matcher {
   readonly start: MatchState;
-  readonly #end: Rest = { pattern: null, then: null, id: 0, before: new Map() };
+  readonly #end: Rest = { pattern: null, after: null, id: 0, before: new Map() };
   readonly #states = new Map<string, MatchState>();
   readonly #fewer = new WeakMap<Repeat, Repeat>();
   #rests = 1;
@@ -47,8 +47,8 @@ export class Matcher {
     const known = state.next[byte];
     if (known !== undefined) return known;
     const rests: Rest[] = [];
-    for (const { pattern, then } of state.readings) {
-      if (pattern?.kind === 'byte' && pattern.fits[byte] === 1 && then !== null) rests.push(then);
+    for (const { pattern, after } of state.readings) {
+      if (pattern?.kind === 'byte' && pattern.fits[byte] === 1 && after !== null) rests.push(after);
     }
     const next = rests.length === 0 ? null : this.#stateOf(rests);
     state.next[byte] = next;
@@ -79,32 +79,32 @@ export class Matcher {
     return state;
   }
 
-  #open({ pattern, then }: Rest): readonly Rest[] {
-    if (pattern === null || then === null) return [];
+  #open({ pattern, after }: Rest): readonly Rest[] {
+    if (pattern === null || after === null) return [];
     switch (pattern.kind) {
       case 'byte':
         return [];
       case 'sequence':
-        return [pattern.parts.reduceRight((rest, part) => this.#before(rest, part), then)];
+        return [pattern.parts.reduceRight((rest, part) => this.#before(rest, part), after)];
       case 'choice':
-        return pattern.options.map((option) => this.#before(then, option));
+        return pattern.options.map((option) => this.#before(after, option));
       case 'repeat': {
-        const again = this.#before(this.#before(then, this.#oneFewer(pattern)), pattern.pattern);
+        const again = this.#before(this.#before(after, this.#oneFewer(pattern)), pattern.pattern);
         const more = pattern.most > 0 ? [again] : [];
-        return pattern.least > 0 ? more : [then, ...more];
+        return pattern.least > 0 ? more : [after, ...more];
       }
       case 'reference':
-        return [this.#before(then, pattern.resolve())];
+        return [this.#before(after, pattern.resolve())];
       default:
         return pattern satisfies never;
     }
   }
 
-  #before(then: Rest, pattern: Pattern): Rest {
-    const known = then.before.get(pattern);
+  #before(after: Rest, pattern: Pattern): Rest {
+    const known = after.before.get(pattern);
     if (known !== undefined) return known;
-    const rest: Rest = { pattern, then, id: this.#rests++, before: new Map() };
-    then.before.set(pattern, rest);
+    const rest: Rest = { pattern, after, id: this.#rests++, before: new Map() };
+    after.before.set(pattern, rest);
     return rest;
   }
 
