@@ -119,7 +119,8 @@ class CudaSampler final : public AnySampler {
       tokens.insert(tokens.end(), stop.begin(), stop.end());
     }
     const ms_request request = {r.max_tokens,  r.temperature, r.turn, int32_t(lengths.size()),
-                                lengths.data(), tokens.data()};
+                                lengths.data(), tokens.data(), r.top_p,
+                                int32_t(r.allowed.size()), r.allowed.data()};
     checked_call([&](ms_error* e) { api_.generate(sampler_, sequence, &request, e); });
   }
   void cancel(int sequence) override {

@@ -134,10 +134,18 @@ void row_gradient(Stream& stream, int rows, int vocabulary, float* logits, int64
 
 // tokens[n] = where the cumulative softmax(logits / temperature), in vocabulary order, passes
 // uniform[n]; temperature 0: the largest logit, the lowest id among equals. log_probs[n] is the
-// token's, at that temperature (1 for temperature 0). Token -1 where the logits are not finite.
-//   logits (N, V) f32 rows ld apart; temperature (N) f32; uniform (N) f64.
+// token's among all, at that temperature (1 for temperature 0). Token -1 where the logits are not
+// finite.
+//   logits (N, V) f32 rows ld apart; tokens (N) i32; log_probs (N) f32.
+struct Draws {
+  const float* temperature;   // (N)
+  const double* uniform;      // (N) in [0, 1)
+  const double* top_p;        // (N) share of the nucleus, the lower id first among equals; 1 = all
+  const int32_t* is_limited;  // (N) 1 where only the tokens in `allowed` may be drawn
+  const uint32_t* allowed;    // (N, ceil(V / 32)) a bit per token
+};
 void sample(Stream& stream, int rows, int vocabulary, const float* logits, int64_t ld,
-            const float* temperature, const double* uniform, int32_t* tokens, float* log_probs);
+            const Draws& draws, int32_t* tokens, float* log_probs);
 
 // -- Optimizer: adamw.cu --------------------------------------------------------------------------
 

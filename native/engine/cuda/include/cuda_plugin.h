@@ -12,7 +12,7 @@ extern "C" {
 #endif
 
 /* Raised whenever a structure or a function here changes. */
-#define MASKSEARCH_CUDA_ABI 3
+#define MASKSEARCH_CUDA_ABI 4
 
 typedef struct {
   double factor, low_frequency_factor, high_frequency_factor, original_max_positions;
@@ -82,6 +82,9 @@ typedef struct {
   int32_t stop_count;
   const int32_t* stop_lengths; /* (stop_count) */
   const int32_t* stop_tokens;  /* one after the other */
+  double top_p;                /* 1 = all tokens */
+  int32_t allowed_words;       /* 0: all tokens may be sampled */
+  const uint32_t* allowed;     /* (allowed_words) a bit per token */
 } ms_request;
 
 /* Valid until the next call on the sampler. end: the order of GenerateEnd. */

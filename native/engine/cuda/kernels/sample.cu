@@ -1,6 +1,7 @@
 // Draws one token from each row of logits by its uniform number: the inverse of the cumulative
-// softmax in vocabulary order, as sample_token.cpp does on the CPU. A thread owns a contiguous
-// stretch of the vocabulary, so the search is one prefix sum over threads and one walk.
+// softmax of the tokens that may be drawn, in vocabulary order, as sample_token.cpp does on the CPU.
+// A thread owns a contiguous stretch of the vocabulary, so the search is one prefix sum over threads
+// and one walk.
 #include "cuda_kernels.h"
 #include "launch_checks.h"
 
@@ -28,6 +29,7 @@ __device__ Best best_of_block(Best best) {
   for (int distance = kWarpSize / 2; distance > 0; distance /= 2)
     best = better(best, {__shfl_xor_sync(kAllLanes, best.logit, distance),
                          __shfl_xor_sync(kAllLanes, best.token, distance)});
+  __syncthreads();  // an earlier use of `parts` has ended
   if (threadIdx.x % kWarpSize == 0) parts[threadIdx.x / kWarpSize] = best;
   __syncthreads();
   best = parts[0];
@@ -45,6 +47,7 @@ __device__ double sum_before(double value, double* total) {
     if (lane >= distance) sum += before;
   }
   const double inclusive = sum;
+  __syncthreads();  // an earlier use of `parts` has ended
   if (lane == kWarpSize - 1) parts[warp] = inclusive;
   __syncthreads();
   double offset = 0, all = 0;
@@ -57,46 +60,139 @@ __device__ double sum_before(double value, double* total) {
   return offset + (lane == 0 ? 0.0 : exclusive);
 }
 
+// The weights that a row is drawn by; 0 for tokens that may not be drawn. A thread owns the tokens
+// from `first` to before `last`.
+struct Row {
+  const float* logits;
+  float scale, largest;
+  const uint32_t* allowed;  // null = all may
+  float lightest;           // of the nucleus
+  int last_lightest;        // of the tokens that weigh just that, the last one in it
+  int vocabulary, first, last;
+
+  __device__ bool allows(int j) const {
+    return allowed == nullptr || (allowed[j / 32] >> (j % 32) & 1) != 0;
+  }
+  __device__ float weight(int j) const {
+    if (!allows(j)) return 0;
+    const float weight = expf(logits[j] * scale - largest);
+    return weight < lightest || (weight == lightest && j > last_lightest) ? 0 : weight;
+  }
+  // Of the weights of its own tokens that are at least, or more than, `bound`.
+  __device__ double sum_from(float bound, bool or_equal) const {
+    double sum = 0;
+    for (int j = first; j < last; j++) {
+      const float w = weight(j);
+      if (w > bound || (or_equal && w == bound)) sum += double(w);
+    }
+    return sum;
+  }
+};
+
+__device__ Best best_of_row(const Row& row) {
+  Best best = {-INFINITY, row.vocabulary};
+  for (int j = int(threadIdx.x); j < row.vocabulary; j += kThreads)
+    if (row.allows(j)) best = better(best, {row.logits[j] * row.scale, j});
+  return best_of_block(best);
+}
+
+__device__ double block_total(double value) {
+  double total;
+  sum_before(value, &total);
+  return total;
+}
+
+// Leaves the heaviest tokens of the row that just hold `share` of it. The weight that bounds them is
+// found by halving: positive floats are in the order of their bits.
+__device__ void keep_nucleus(Row* row, double share) {
+  __shared__ int last_kept;
+  const double wanted = share * block_total(row->sum_from(0, true));
+  uint32_t low = 0, high = bits_of(1.0f) + 1;  // the heaviest weighs 1
+  while (high - low > 1) {
+    const uint32_t middle = low + (high - low) / 2;
+    const double held = block_total(row->sum_from(float_of(middle), true));
+    (held >= wanted ? low : high) = middle;
+  }
+  if (low == 0) return;  // all are needed
+  const float lightest = float_of(low);
+  const double heavier = block_total(row->sum_from(lightest, false));
+  const double ties = fmax(1.0, ceil((wanted - heavier) / double(lightest)));
+  double mine = 0;
+  for (int j = row->first; j < row->last; j++) mine += row->weight(j) == lightest ? 1.0 : 0.0;
+  double all;
+  double count = sum_before(mine, &all);
+  if (threadIdx.x == 0) last_kept = row->vocabulary;
+  __syncthreads();
+  if (count < ties && ties <= count + mine)
+    for (int j = row->first; j < row->last; j++)
+      if (row->weight(j) == lightest && ++count == ties) last_kept = j;
+  __syncthreads();
+  row->last_lightest = last_kept;
+  row->lightest = lightest;
+}
+
+// What a thread's own tokens weigh, with the sum before them and of all.
+struct Stretch {
+  double mine = 0, before = 0, total = 0;
+  int positive = -1;  // the last token with a weight above 0
+};
+__device__ Stretch measure(const Row& row) {
+  Stretch stretch;
+  for (int j = row.first; j < row.last; j++) {
+    const float weight = row.weight(j);
+    stretch.mine += double(weight);
+    if (weight > 0) stretch.positive = j;
+  }
+  stretch.before = sum_before(stretch.mine, &stretch.total);
+  return stretch;
+}
+
 __global__ void __launch_bounds__(kThreads)
-    sample_kernel(int vocabulary, const float* logits, int64_t ld, const float* temperature,
-                  const double* uniform, int32_t* tokens, float* log_probs) {
+    sample_kernel(int vocabulary, const float* logits, int64_t ld, Draws draws, int32_t* tokens,
+                  float* log_probs) {
   __shared__ int chosen;
   __shared__ int last_positive[kThreads / kWarpSize];
-  const int row = int(blockIdx.x);
-  const float* x = logits + row * ld;
-  const float scale =
-      temperature[row] == 0 || temperature[row] == 1 ? 1.0f : 1.0f / temperature[row];
-  const int stretch = (vocabulary + kThreads - 1) / kThreads;
-  const int first = int(threadIdx.x) * stretch;
-  const int last = first + stretch < vocabulary ? first + stretch : vocabulary;
+  const int n = int(blockIdx.x);
+  const float temperature = draws.temperature[n];
+  const int own = (vocabulary + kThreads - 1) / kThreads;
+  Row row{};
+  row.logits = logits + n * ld;
+  row.scale = temperature == 0 || temperature == 1 ? 1.0f : 1.0f / temperature;
+  row.vocabulary = vocabulary;
+  row.first = int(threadIdx.x) * own;
+  row.last = smaller(row.first + own, vocabulary);
 
-  Best best = {-INFINITY, vocabulary};
-  for (int j = int(threadIdx.x); j < vocabulary; j += kThreads)
-    best = better(best, {x[j] * scale, j});
-  best = best_of_block(best);
-  const bool finite = best.logit - best.logit == 0;
+  // The distribution of the model: what the log-probability is of.
+  Best best = best_of_row(row);
+  const float largest = row.largest = best.logit;
+  bool finite = best.logit - best.logit == 0;
+  Stretch stretch;
+  if (finite) stretch = measure(row);
+  const double total = stretch.total;
+  // What is drawn from.
+  const bool is_limited = draws.is_limited[n] != 0;
+  const bool is_cut = draws.top_p[n] < 1 && temperature != 0;
+  if (finite && is_limited) {
+    row.allowed = draws.allowed + n * ((int64_t(vocabulary) + 31) / 32);
+    best = best_of_row(row);
+    row.largest = best.logit;
+    finite = best.logit - best.logit == 0;
+  }
+  if (finite && is_cut) keep_nucleus(&row, draws.top_p[n]);
+  if (finite && (is_limited || is_cut)) stretch = measure(row);
 
-  double mine = 0;
-  int positive = -1;  // the last token of this stretch with a weight above 0
-  if (finite)
-    for (int j = first; j < last; j++) {
-      const float weight = expf(x[j] * scale - best.logit);
-      mine += double(weight);
-      if (weight > 0) positive = j;
-    }
-  double total;
-  const double before = sum_before(mine, &total);
-  const double target = uniform[row] * total;
-  const int furthest = int(over_warp<Largest>(float(positive)));  // exact below 2^24
+  const double target = draws.uniform[n] * stretch.total;
+  const int furthest = int(over_warp<Largest>(float(stretch.positive)));  // exact below 2^24
   if (threadIdx.x == 0) chosen = -1;
   if (threadIdx.x % kWarpSize == 0) last_positive[threadIdx.x / kWarpSize] = furthest;
   __syncthreads();
   // Exactly one stretch with a positive weight holds the target, unless roundings push it past all.
-  if (finite && mine > 0 && before <= target && target < before + mine) {
-    double sum = before;
+  if (finite && stretch.mine > 0 && stretch.before <= target &&
+      target < stretch.before + stretch.mine) {
+    double sum = stretch.before;
     int found = -1;
-    for (int j = first; j < last; j++) {
-      const float weight = expf(x[j] * scale - best.logit);
+    for (int j = row.first; j < row.last; j++) {
+      const float weight = row.weight(j);
       sum += double(weight);
       if (weight > 0) found = j;
       if (sum > target && found >= 0) break;
@@ -106,26 +202,26 @@ __global__ void __launch_bounds__(kThreads)
   __syncthreads();
   if (threadIdx.x != 0) return;
   if (!finite) {
-    tokens[row] = -1;
-    log_probs[row] = 0;
+    tokens[n] = -1;
+    log_probs[n] = 0;
     return;
   }
   int token = chosen;
   for (int warp = kThreads / kWarpSize - 1; token < 0 && warp >= 0; warp--)
     token = last_positive[warp];
-  if (temperature[row] == 0) token = best.token;
-  tokens[row] = token;
-  log_probs[row] = float(double(x[token] * scale) - double(best.logit) - log(total));
+  if (temperature == 0) token = best.token;
+  tokens[n] = token;
+  log_probs[n] = float(double(row.logits[token] * row.scale) - double(largest) - log(total));
 }
 
 }  // namespace
 
 void sample(Stream& stream, int rows, int vocabulary, const float* logits, int64_t ld,
-            const float* temperature, const double* uniform, int32_t* tokens, float* log_probs) {
+            const Draws& draws, int32_t* tokens, float* log_probs) {
   require(vocabulary > 0 && vocabulary <= ld && vocabulary < 1 << 24, "sample",
           "a vocabulary of at most ld and below 2^24", vocabulary);
-  launch(stream, "sample", sample_kernel, {rows}, kThreads, 0, vocabulary, logits, ld, temperature,
-         uniform, tokens, log_probs);
+  launch(stream, "sample", sample_kernel, {rows}, kThreads, 0, vocabulary, logits, ld, draws,
+         tokens, log_probs);
 }
 
 }  // namespace masksearch::cuda

@@ -9,18 +9,20 @@ namespace masksearch::cuda {
 // One pinned block; pointers into it.
 struct DeviceSampler::Slots {
   HostBuffer memory;
-  double* uniform;
-  int32_t *tokens, *positions, *page_of, *sampled;
+  double *uniform, *top_p;
+  int32_t *tokens, *positions, *page_of, *sampled, *is_limited;
   float *temperature, *log_probs;
 
   Slots(int slots, int pages_per_sequence)
-      : memory(size_t(slots) * (sizeof(double) + 4 * sizeof(int32_t) + 2 * sizeof(float) +
+      : memory(size_t(slots) * (2 * sizeof(double) + 4 * sizeof(int32_t) + 2 * sizeof(float) +
                                 size_t(pages_per_sequence) * sizeof(int32_t))) {
     uniform = static_cast<double*>(memory.data());
-    tokens = reinterpret_cast<int32_t*>(uniform + slots);
+    top_p = uniform + slots;
+    tokens = reinterpret_cast<int32_t*>(top_p + slots);
     positions = tokens + slots;
     sampled = positions + slots;
-    temperature = reinterpret_cast<float*>(sampled + slots);
+    is_limited = sampled + slots;
+    temperature = reinterpret_cast<float*>(is_limited + slots);
     log_probs = temperature + slots;
     page_of = reinterpret_cast<int32_t*>(log_probs + slots);
   }
@@ -248,6 +250,19 @@ void DeviceSampler::fill_slots(const std::vector<Sequence*>& batch, int slots) {
     slots_->positions[i] = used ? batch[i]->cached : 0;
     slots_->temperature[i] = used ? batch[i]->request.temperature : 0;
     slots_->uniform[i] = used ? batch[i]->draw() : 0;
+    slots_->top_p[i] = used ? batch[i]->request.top_p : 1;
+    slots_->is_limited[i] = used && !batch[i]->request.allowed.empty() ? 1 : 0;
+  }
+}
+
+// Outside the graph, since few sequences are held to some tokens.
+void DeviceSampler::send_allowed(const std::vector<Sequence*>& batch) {
+  const size_t words = size_t(allowed_words(model_.state.config));
+  for (size_t i = 0; i < batch.size(); i++) {
+    const std::vector<uint32_t>& allowed = batch[i]->request.allowed;
+    if (!allowed.empty())
+      model_.state.stream.to_device(at<uint32_t>(plan_.allowed) + i * words, allowed.data(),
+                                    words * sizeof(uint32_t));
   }
 }
 
@@ -262,13 +277,18 @@ void DeviceSampler::enqueue_decode(int slots) {
                    n * size_t(plan_.pages_per_sequence) * sizeof(int32_t));
   stream.to_device(at<float>(plan_.temperature), slots_->temperature, n * sizeof(float));
   stream.to_device(at<double>(plan_.uniform), slots_->uniform, n * sizeof(double));
+  stream.to_device(at<double>(plan_.top_p), slots_->top_p, n * sizeof(double));
+  stream.to_device(at<int32_t>(plan_.is_limited), slots_->is_limited, n * sizeof(int32_t));
   const PassBuffers pass = buffers_of(slots);
   run_layers(pass, plan_.pages_per_sequence * kPageTokens);
   model_.decoder.final_norm(slots, at<bf16>(plan_.x), nullptr, pass.hidden, nullptr);
   model_.decoder.logits(slots, pass.hidden, at<float>(plan_.logits));
+  const Draws draws = {at<float>(plan_.temperature), at<double>(plan_.uniform),
+                       at<double>(plan_.top_p), at<int32_t>(plan_.is_limited),
+                       at<uint32_t>(plan_.allowed)};
   sample(stream, slots, state.config.vocabulary_size, at<float>(plan_.logits),
-         logits_row(state.config), at<float>(plan_.temperature), at<double>(plan_.uniform),
-         at<int32_t>(plan_.sampled), at<float>(plan_.log_probs));
+         logits_row(state.config), draws, at<int32_t>(plan_.sampled),
+         at<float>(plan_.log_probs));
   stream.to_host(slots_->sampled, at<int32_t>(plan_.sampled), n * sizeof(int32_t));
   stream.to_host(slots_->log_probs, at<float>(plan_.log_probs), n * sizeof(float));
 }
@@ -286,6 +306,7 @@ void DeviceSampler::decode() {
   if (!rows_are_slots_) set_rows_to_slots();
   const int slots = slot_bucket(n, max_sequences_);
   fill_slots(batch, slots);
+  send_allowed(batch);
   run_decode(slots);
   for (int i = 0; i < n; i++) turns_.require_token(*batch[i], slots_->sampled[i]);
   for (int i = 0; i < n; i++) {

@@ -45,6 +45,7 @@ class DeviceSampler {
   bool read_some_prompts();
   void decode();
   void set_rows_to_slots();
+  void send_allowed(const std::vector<Sequence*>& batch);
   void fill_slots(const std::vector<Sequence*>& batch, int slots);
   void run_decode(int slots);
   void enqueue_decode(int slots);

@@ -296,6 +296,9 @@ SamplerPlan plan_sampler(const DecoderConfig& c, const LoraConfig& lora, int max
   p.tiles = ledger.take(lists, (rows / kTileRows + slots) * sizeof(QueryTile));
   p.temperature = ledger.take(lists, slots * sizeof(float));
   p.uniform = ledger.take(lists, slots * sizeof(double));
+  p.top_p = ledger.take(lists, slots * sizeof(double));
+  p.is_limited = ledger.take(lists, slots * sizeof(int32_t));
+  p.allowed = ledger.take(lists, slots * size_t(allowed_words(c)) * sizeof(uint32_t));
   p.sampled = ledger.take(lists, slots * sizeof(int32_t));
   p.log_probs = ledger.take(lists, slots * sizeof(float));
   const char* working = "working set of a layer";

@@ -110,7 +110,7 @@ struct SamplerPlan {
   size_t layer_pool_bytes;
   size_t pool, page_of, tokens, positions, sequence_of, tiles;
   size_t x, x_mid, hidden, qkv, attention, gate_up, product, low, logits, scratch;
-  size_t temperature, uniform, sampled, log_probs;
+  size_t temperature, uniform, top_p, is_limited, allowed, sampled, log_probs;
   size_t bytes;
   std::string table;
 };
@@ -123,6 +123,11 @@ SamplerPlan plan_sampler(const DecoderConfig& config, const LoraConfig& lora, in
 // Values between rows of logits: V rounded up to a multiple of 8.
 inline int64_t logits_row(const DecoderConfig& config) {
   return (int64_t(config.vocabulary_size) + 7) / 8 * 8;
+}
+
+// Words of a bit per token.
+inline int64_t allowed_words(const DecoderConfig& config) {
+  return (int64_t(config.vocabulary_size) + 31) / 32;
 }
 
 inline AttentionShape attention_shape(const DecoderConfig& config) {

@@ -198,7 +198,8 @@ void append(ms_sampler* s, int32_t sequence, const int32_t* tokens, int32_t coun
 }
 void generate(ms_sampler* s, int32_t sequence, const ms_request* r, ms_error* error) {
   guarded_call(error, [&] {
-    GenerateRequest request{r->max_tokens, {}, r->temperature, r->turn};
+    GenerateRequest request{r->max_tokens, {}, r->temperature, r->turn, r->top_p};
+    request.allowed.assign(r->allowed, r->allowed + r->allowed_words);
     const int32_t* next = r->stop_tokens;
     for (int32_t i = 0; i < r->stop_count; i++) {
       request.stop.emplace_back(next, next + r->stop_lengths[i]);

@@ -91,6 +91,28 @@ TEST("device sampler: greedy tokens of the CPU, and its draws where the odds are
   CHECK(equal >= total - 1);  // bfloat16 may turn one close draw
 }
 
+TEST("device sampler: turns that are held to some tokens, and to a nucleus, beside free ones") {
+  Pair p = make_pair(device_shapes()[0], small_options());
+  cuda::DeviceSampler sampler(*p.device, 4, 100);
+  const std::vector<int32_t> prompt = {1, 2, 3, 4};
+  const int V = p.device->state.config.vocabulary_size;
+  std::vector<uint32_t> even(size_t(V + 31) / 32, 0x55555555);
+  const auto begin = [&](const masksearch::GenerateRequest& wanted) {
+    const int handle = sampler.open(prompt.data(), 4, 3, 5);
+    sampler.generate(handle, wanted);
+    return handle;
+  };
+  const int free = begin(request(12));
+  const int held = begin({12, {}, 1, 0, 1, even});
+  const int narrow = begin({12, {}, 1, 0, 0});
+  const auto together = finish_all(&sampler);
+  const int greedy = begin(request(12, 0)), again = begin(request(12));
+  const auto apart = finish_all(&sampler);
+  for (const int32_t token : together.at(held).tokens) CHECK(token % 2 == 0);
+  CHECK(together.at(narrow).tokens == apart.at(greedy).tokens);
+  CHECK(together.at(free).tokens == apart.at(again).tokens);
+}
+
 TEST("device sampler: one graph per bucket gives what single sequences give, bit for bit") {
   Pair p = make_pair(device_shapes()[1], small_options());
   cuda::DeviceSampler together(*p.device, 4, 128);

@@ -108,8 +108,21 @@ TEST("sample: the token that sample_token draws, and its log-probability") {
     }
     DeviceArray<float> logits(l.values), t(temperature), log_probs{size_t(rows)};
     DeviceArray<double> u(uniforms);
-    DeviceArray<int32_t> tokens{size_t(rows)};
-    cuda::sample(stream(), rows, V, logits.data(), l.ld, t.data(), u.data(), tokens.data(),
+    // Rows 1, 4 and 7 are held to every third token, the later rows to a nucleus.
+    std::vector<double> shares(size_t(rows), 1);
+    std::vector<int32_t> is_limited(size_t(rows), 0);
+    const size_t words = (size_t(V) + 31) / 32;
+    std::vector<uint32_t> bits(words * rows, 0);
+    for (int i = 0; i < rows; i++) {
+      if (i >= 3) shares[i] = i >= 6 ? 0.2 : 0.9;
+      is_limited[i] = i % 3 == 1;
+      for (int j = 0; j < V; j += 3) bits[i * words + j / 32] |= 1u << (j % 32);
+    }
+    DeviceArray<double> p(shares);
+    DeviceArray<int32_t> tokens{size_t(rows)}, limited(is_limited);
+    DeviceArray<uint32_t> allowed(bits);
+    cuda::sample(stream(), rows, V, logits.data(), l.ld,
+                 {t.data(), u.data(), p.data(), limited.data(), allowed.data()}, tokens.data(),
                  log_probs.data());
     const auto got = tokens.read();
     const auto got_log_probs = log_probs.read();
@@ -118,7 +131,8 @@ TEST("sample: the token that sample_token draws, and its log-probability") {
                              l.values.begin() + size_t(i) * l.ld + V);
       std::vector<float> scratch(static_cast<size_t>(V));
       const masksearch::SampledToken expected = masksearch::sample_token(
-          masksearch::default_kernels(), V, row.data(), {temperature[i], uniforms[i]},
+          masksearch::default_kernels(), V, row.data(), {temperature[i], uniforms[i], shares[i],
+           is_limited[i] != 0 ? bits.data() + i * words : nullptr},
           scratch.data());
       CHECK(got[i] == expected.token);
       CHECK_WITHIN("log-prob", std::vector<float>{got_log_probs[i]},
@@ -138,9 +152,43 @@ TEST("sample: ties go to the lowest id, zero weights are never drawn, NaN gives 
   logits[4 * 3000 + 5] = inf;                              // row 4
   DeviceArray<float> gl(logits), t({0, 1, 1, 1, 1}), log_probs{size_t(5)};
   DeviceArray<double> u({0.5, 0.0, 1 - 1e-16, 0.5, 0.5});
-  DeviceArray<int32_t> tokens{size_t(5)};
-  cuda::sample(stream(), 5, 3000, gl.data(), 3000, t.data(), u.data(), tokens.data(),
+  DeviceArray<int32_t> tokens{size_t(5)}, limited(std::vector<int32_t>(5, 0));
+  DeviceArray<double> shares(std::vector<double>(5, 1));
+  cuda::sample(stream(), 5, 3000, gl.data(), 3000,
+               {t.data(), u.data(), shares.data(), limited.data(), nullptr}, tokens.data(),
                log_probs.data());
   CHECK((tokens.read() == std::vector<int32_t>{0, 17, 17, -1, -1}));
   CHECK(log_probs.read()[1] == 0);
+}
+
+TEST("sample: of equal tokens a nucleus takes the first, and only allowed ones, however improbable") {
+  constexpr int V = 2000, kDraws = 64;
+  std::vector<float> logits(size_t(kDraws) * V, 0), temperature(kDraws, 1);
+  std::vector<double> uniforms, shares(kDraws, 0.25);
+  std::vector<int32_t> is_limited(kDraws, 0);
+  const size_t words = (V + 31) / 32;
+  std::vector<uint32_t> bits(words * kDraws, 0);
+  for (int i = 0; i < kDraws; i++) {
+    uniforms.push_back(i / double(kDraws));
+    if (i % 2 == 0) continue;
+    is_limited[i] = 1;
+    shares[i] = 1;
+    logits[size_t(i) * V + 1999] = -300;
+    bits[i * words + 1999 / 32] = 1u << (1999 % 32);
+  }
+  DeviceArray<float> l(logits), t(temperature), log_probs{size_t(kDraws)};
+  DeviceArray<double> u(uniforms), p(shares);
+  DeviceArray<int32_t> tokens{size_t(kDraws)}, limited(is_limited);
+  DeviceArray<uint32_t> allowed(bits);
+  cuda::sample(stream(), kDraws, V, l.data(), V,
+               {t.data(), u.data(), p.data(), limited.data(), allowed.data()}, tokens.data(),
+               log_probs.data());
+  const auto got = tokens.read();
+  const auto got_log_probs = log_probs.read();
+  for (int i = 0; i < kDraws; i++) {
+    const int expected = i % 2 == 1 ? 1999 : int(uniforms[i] * 500);  // a quarter of 2,000
+    CHECK(got[i] == expected);
+    const double all = i % 2 == 1 ? std::log(1999.0) + 300 : std::log(2000.0);
+    CHECK(std::fabs(got_log_probs[i] + all) < 1e-3);
+  }
 }
