@@ -33,7 +33,7 @@ export const synthesisSchema = section(
         observer: role('endpoint or model that reads results and decides, or oracle', 'oracle'),
         player: setting(z.string().min(1).nullable(), {
           about:
-            'endpoint of a model that plays whole episodes over /v1/completions, in place of planner, rewriter and observer; it must have the tokenizer of the run',
+            'endpoint or model that plays whole episodes in token ids, in place of planner, rewriter and observer; it must have the tokenizer of the run',
         }).default(null),
         judge: role(
           'endpoint or model that judges, oracle, or rule for the rule check alone',

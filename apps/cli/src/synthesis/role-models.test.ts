@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { questionTask } from '@masksearch/core/testing';
+import { loadTokenizer, trainBpe } from '@masksearch/tokenizer';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { parseConfig } from '../config/load.ts';
 import { runConfigSchema } from '../config/run-config.ts';
@@ -36,6 +37,24 @@ it('loads a model folder into this process, which answers in its role', async ()
   await opened.close();
 });
 
+it('plays with a model folder in this process, which also judges, loaded once', async () => {
+  const models = { tiny: { folder: BASE, threads: 1, maxSequences: 2, maxContextTokens: 256 } };
+  const opened = await open({ models, roles: { player: 'tiny', judge: 'tiny' } });
+  const tokenizer = loadTokenizer(join(BASE, 'tokenizer.json'));
+  const sampler = opened.player?.samplerFor({ tokenizer, maxContextTokens: 256 });
+  expect(opened.player?.name).toBe('in-process:tiny');
+  expect(opened.forTask(task).judge?.name).toBe('in-process:tiny');
+  const request = { maxTokens: 8, stop: [], temperature: 1, turn: 0 };
+  const play = () => sampler?.open(tokenizer.encode('Question:'), [1, 2]).generate(request);
+  const first = await play();
+  expect(first?.tokens).toHaveLength(8);
+  expect(await play()).toEqual(first);
+  const stranger = trainBpe(['another'], { vocabularySize: 300, specialTokens: [] });
+  const wrong = () => opened.player?.samplerFor({ tokenizer: stranger, maxContextTokens: 256 });
+  expect(wrong).toThrow('expected a model with the tokenizer of the run, received tiny');
+  await opened.close();
+});
+
 it('has a player only where one is named, which needs no other role but the judge', async () => {
   const endpoints = { student: endpoint, unused: { ...endpoint, apiKeyVariable: 'NOT_SET' } };
   const opened = await open({
@@ -53,7 +72,10 @@ it('has a player only where one is named, which needs no other role but the judg
 it.each<[object, RegExp]>([
   [{ roles: { judge: 'nobody' } }, /roles\.judge: expected oracle, rule, received nobody/],
   [{ endpoints: { a: endpoint }, roles: { planner: 'rule' } }, /expected a, oracle, received rule/],
-  [{ roles: { player: 'oracle' } }, /expected the name of an endpoint; there is none, received/],
+  [
+    { roles: { player: 'oracle' } },
+    /expected the name of an endpoint or a model; there is none, received/,
+  ],
   [
     { models: { a: { folder: BASE } }, endpoints: { a: endpoint } },
     /different names, received two of a/,

@@ -1,16 +1,17 @@
 // The models of a synthesis: one client per endpoint or model folder that a role names, with one cache and one cost cap.
 import { join } from 'node:path';
-import { oracleModel, type SynthesisEnvironment } from '@masksearch/agent';
+import { EndpointSampler, oracleModel, type SynthesisEnvironment } from '@masksearch/agent';
 import {
   ChatClient,
   CostMeter,
   ResponseCache,
   TokenClient,
   type ChatModel,
-  type TokenModel,
 } from '@masksearch/chat';
 import { ConfigError, type Task } from '@masksearch/core';
 import type { RunConfig } from '../config/run-config.ts';
+import { LocalModels } from './local-models.ts';
+import type { RolePlayer } from './role-player.ts';
 
 /** Answers of earlier calls; outlives the stage, so that making it again costs nothing. */
 export const CACHE_FILE = 'chat-cache.sqlite';
@@ -22,11 +23,7 @@ export interface RoleModels {
   /** The models that play for a task; the oracle is told which. */
   readonly forTask: (task: Task) => SynthesisEnvironment['models'];
   /** Plays whole episodes in place of planner, rewriter and observer, or null. */
-  readonly player: TokenModel | null;
-  close(): Promise<void>;
-}
-
-interface OpenModel extends ChatModel {
+  readonly player: RolePlayer | null;
   close(): Promise<void>;
 }
 
@@ -44,18 +41,33 @@ export async function openRoleModels(
   const meter = new CostMeter(capUsd === null ? {} : { capUsd: capUsd / processes });
   const cache = new ResponseCache(join(runFolder, CACHE_FILE));
   const shared = { meter, cache };
-  const open = new Map<string, OpenModel>();
-  const player = openPlayer(synthesis, shared);
+  const open = new Map<string, ChatModel>();
+  const clients: (ChatClient | TokenClient)[] = [];
+  const local = new LocalModels(models);
+  let player: RolePlayer | null = null;
   const close = async (): Promise<void> => {
-    for (const model of open.values()) await model.close();
-    await player?.close();
+    for (const client of clients) await client.close();
+    await local.close();
     cache.close();
   };
   try {
+    const { player: playing } = roles;
+    const playsAt = playing === null ? undefined : endpoints[playing];
+    if (playing !== null && playsAt !== undefined) {
+      const client = new TokenClient({ name: playing, config: playsAt, ...shared });
+      clients.push(client);
+      player = {
+        name: client.name,
+        samplerFor: (use) => new EndpointSampler({ model: client, ...use }),
+      };
+    } else if (playing !== null) player = await local.player(playing);
     for (const name of usedNames(synthesis)) {
-      const [config, local] = [endpoints[name], models[name]];
-      if (config !== undefined) open.set(name, new ChatClient({ name, config, ...shared }));
-      else if (local !== undefined) open.set(name, await openLocal(name, local));
+      const config = endpoints[name];
+      if (config !== undefined) {
+        const client = new ChatClient({ name, config, ...shared });
+        clients.push(client);
+        open.set(name, client);
+      } else if (local.has(name)) open.set(name, await local.chat(name));
     }
   } catch (error) {
     await close();
@@ -92,47 +104,13 @@ function checkRoles({ endpoints, models, roles }: Synthesis): void {
       `synthesis: expected endpoints and models of different names, received two of ${twice}.`,
     );
   }
-  const urls = Object.keys(endpoints);
+  const named = [...Object.keys(endpoints), ...Object.keys(models)];
   for (const [role, name] of Object.entries(roles)) {
     const builtIn = role === 'player' ? [] : role === 'judge' ? ['oracle', 'rule'] : ['oracle'];
-    const known = [...urls, ...(role === 'player' ? [] : Object.keys(models)), ...builtIn];
+    const known = [...named, ...builtIn];
     if (name === null || known.includes(name)) continue;
     throw new ConfigError(
-      `synthesis.roles.${role}: expected ${known.join(', ') || 'the name of an endpoint; there is none'}, received ${name}.`,
+      `synthesis.roles.${role}: expected ${known.join(', ') || 'the name of an endpoint or a model; there is none'}, received ${name}.`,
     );
   }
-}
-
-function openPlayer(
-  { endpoints, roles }: Synthesis,
-  shared: { readonly meter: CostMeter; readonly cache: ResponseCache },
-): TokenClient | null {
-  const config = roles.player === null ? undefined : endpoints[roles.player];
-  if (roles.player === null || config === undefined) return null;
-  return new TokenClient({ name: roles.player, config, ...shared });
-}
-
-async function openLocal(name: string, local: Synthesis['models'][string]): Promise<OpenModel> {
-  const { folder, threads, maxSequences, maxContextTokens } = local;
-  // The engine is loaded only where a model is.
-  const { openServedModel } = await import('../serving/served-model.ts');
-  const { InProcessChat } = await import('@masksearch/serve');
-  const { server, close } = await openServedModel({
-    model: folder,
-    name,
-    threads,
-    device: 'cpu',
-    chatTemplate: 'auto',
-    toolCalls: 'tags',
-  });
-  const chat = new InProcessChat({ ...server, limits: { maxSequences, maxContextTokens } });
-  return {
-    name: chat.name,
-    structured: chat.structured,
-    complete: (request, options) => chat.complete(request, options),
-    close: async () => {
-      await chat.close();
-      await close();
-    },
-  };
 }

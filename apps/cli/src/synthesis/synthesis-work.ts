@@ -1,7 +1,6 @@
 // The work of synthesis as shards in a queue: what the stage and every further worker do.
 import { join } from 'node:path';
 import {
-  EndpointSampler,
   playAndJudge,
   resolveEpisodeConfig,
   resolveSynthesisConfig,
@@ -67,17 +66,14 @@ export async function workOnSynthesis(
     isContaminated: await contaminationTest(run, config),
   };
   const { player } = models;
+  const { maxContextTokens } = shared.episode;
+  const sampler = player?.samplerFor({ tokenizer: shared.tokenizer, maxContextTokens });
   const make = (task: Task, sample: number, search: SearchTool, signal: AbortSignal) => {
     const roles = models.forTask(task);
-    if (player === null) {
+    if (player === null || sampler === undefined) {
       return synthesize(task, sample, { ...shared, search, models: roles, signal });
     }
     const { tokenizer, codec, episode, synthesis, isContaminated } = shared;
-    const sampler = new EndpointSampler({
-      model: player,
-      tokenizer,
-      maxContextTokens: episode.maxContextTokens,
-    });
     return playAndJudge(task, sample, {
       episodes: {
         tokenizer,
