@@ -3,8 +3,7 @@ import { z } from 'zod';
 import type { AnswerReader } from './attempt.ts';
 import { AttemptError } from './chat-errors.ts';
 import type { ChatModel, ChatOptions, ChatRequest, ChatResponse } from './chat-types.ts';
-import type { CostMeter } from './cost-meter.ts';
-import { Endpoint, type EndpointOptions } from './endpoint.ts';
+import { EndpointClient } from './endpoint-client.ts';
 import { parseAnswer } from './parse-answer.ts';
 import { Assembly, chunkSchema, completionSchema, toWire } from './wire.ts';
 
@@ -22,29 +21,20 @@ const responseSchema: z.ZodType<ChatResponse> = z.strictObject({
   logProbs: z.array(topSchema.extend({ top: z.array(topSchema) })).exactOptional(),
 });
 
-export class ChatClient implements ChatModel {
-  readonly name: string;
-  readonly structured: boolean;
-  readonly meter: CostMeter;
-  readonly #endpoint: Endpoint;
-
-  /** @throws {ConfigError} the configuration is impossible or the key's variable is not set. */
-  constructor(options: EndpointOptions) {
-    this.#endpoint = new Endpoint(options);
-    this.name = this.#endpoint.name;
-    this.meter = this.#endpoint.meter;
-    this.structured = this.#endpoint.config.structuredOutput === 'json-schema';
+export class ChatClient extends EndpointClient implements ChatModel {
+  get structured(): boolean {
+    return this.endpoint.config.structuredOutput === 'json-schema';
   }
 
   /** @throws as `Endpoint.ask`. */
   async complete(request: ChatRequest, options: ChatOptions = {}): Promise<ChatResponse> {
-    const body = toWire(request, this.#endpoint.config);
+    const body = toWire(request, this.endpoint.config);
     let hasSpoken = false;
     const onText = (piece: string): void => {
       hasSpoken = true;
       options.onText?.(piece);
     };
-    const answer = await this.#endpoint.ask({
+    const answer = await this.endpoint.ask({
       path: '/chat/completions',
       body,
       inputTokens: estimateTokens,
@@ -55,11 +45,6 @@ export class ChatClient implements ChatModel {
     });
     if (!hasSpoken) options.onText?.(answer.text); // it was in the cache
     return answer;
-  }
-
-  /** Closes the connections; calls under way fail. */
-  close(): Promise<void> {
-    return this.#endpoint.close();
   }
 }
 

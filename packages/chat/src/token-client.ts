@@ -3,8 +3,7 @@ import { z } from 'zod';
 import type { AnswerReader } from './attempt.ts';
 import { AttemptError } from './chat-errors.ts';
 import type { Usage } from './chat-types.ts';
-import type { CostMeter } from './cost-meter.ts';
-import { Endpoint, type EndpointOptions } from './endpoint.ts';
+import { EndpointClient } from './endpoint-client.ts';
 import { parseAnswer } from './parse-answer.ts';
 
 export interface TokenRequest {
@@ -63,18 +62,7 @@ const wireSchema = z.object({
 });
 
 /** `/v1/completions` with the fields of vLLM that `masksearch serve` has too: `return_token_ids` and `stop_token_ids`. */
-export class TokenClient implements TokenModel {
-  readonly name: string;
-  readonly meter: CostMeter;
-  readonly #endpoint: Endpoint;
-
-  /** @throws {ConfigError} the configuration is impossible or the key's variable is not set. */
-  constructor(options: EndpointOptions) {
-    this.#endpoint = new Endpoint(options);
-    this.name = this.#endpoint.name;
-    this.meter = this.#endpoint.meter;
-  }
-
+export class TokenClient extends EndpointClient implements TokenModel {
   /** @throws as `Endpoint.ask`. */
   async continueTokens(
     request: TokenRequest,
@@ -82,7 +70,7 @@ export class TokenClient implements TokenModel {
   ): Promise<TokenResponse> {
     const { prompt, maxTokens, temperature, topP, seed, stopTokens, stopTexts } = request;
     const body = {
-      model: this.#endpoint.config.model,
+      model: this.endpoint.config.model,
       prompt,
       max_tokens: maxTokens,
       temperature,
@@ -93,7 +81,7 @@ export class TokenClient implements TokenModel {
       ...(stopTexts.length === 0 ? {} : { stop: stopTexts, include_stop_str_in_output: true }),
       return_token_ids: true,
     };
-    return this.#endpoint.ask({
+    return this.endpoint.ask({
       path: '/completions',
       body,
       inputTokens: () => prompt.length,
@@ -102,11 +90,6 @@ export class TokenClient implements TokenModel {
       cached: responseSchema,
       signal,
     });
-  }
-
-  /** Closes the connections; calls under way fail. */
-  close(): Promise<void> {
-    return this.#endpoint.close();
   }
 }
 
