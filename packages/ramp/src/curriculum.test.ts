@@ -90,6 +90,14 @@ describe('createDecontaminator', () => {
     expect(check('nothing', 'mars')).toBe(true);
     expect(() => createDecontaminator([], { ngramWords: 0 })).toThrow('positive integer');
   });
+
+  it('compares runs of characters where a script has no spaces', () => {
+    const question = '拉脱维亚共和国的首都是哪一座城市？它位于道加瓦河畔吗？';
+    const isContaminated = createDecontaminator([{ text: question }], { ngramWords: 6 });
+    const check = (text: string) => isContaminated({ text, title: '' });
+    expect(check('请问，拉脱维亚共和国的首都是哪一座城市')).toBe(true);
+    expect(check('爱沙尼亚共和国的首都是哪里？')).toBe(false);
+  });
 });
 
 describe('TaskTally', () => {

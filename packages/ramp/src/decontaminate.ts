@@ -13,7 +13,7 @@ export interface EvaluationText {
 const DEFAULT_NGRAM_WORDS = 8;
 
 export interface DecontaminatorOptions {
-  /** Length of the n-grams in words; a shorter evaluation text counts whole. Default 8. */
+  /** Length of the n-grams in words, two characters of Chinese each; a shorter evaluation text counts whole. Default 8. */
   readonly ngramWords?: number;
 }
 
@@ -37,7 +37,7 @@ export function createDecontaminator(
   for (const { title, text } of evaluation) {
     if (title) titles.add(fold(withoutDisambiguation(title)).join(' '));
     const folded = fold(text);
-    const length = Math.min(ngramWords, folded.length);
+    const length = Math.min(ngramLength(folded, ngramWords), folded.length);
     if (length === 0) continue;
     lengths.add(length);
     for (const ngram of ngramsOf(folded, length)) ngrams.add(ngram);
@@ -49,8 +49,20 @@ export function createDecontaminator(
   };
 }
 
+/** Of a script that is written without spaces, such as Chinese: a character that counts as a word. */
+const UNSPACED =
+  /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]/u;
+const RUNS = new RegExp(`${UNSPACED.source}|(?:(?!${UNSPACED.source}).)+`, 'gu');
+/** Such characters say about as much as one word of other scripts. */
+const CHARACTERS_PER_WORD = 2;
+
 function fold(text: string): string[] {
-  return words(text.toLowerCase());
+  return words(text.toLowerCase()).flatMap((word) => word.match(RUNS) ?? []);
+}
+
+function ngramLength(folded: readonly string[], ngramWords: number): number {
+  const unspaced = folded.filter((word) => UNSPACED.test(word)).length;
+  return ngramWords * (2 * unspaced > folded.length ? CHARACTERS_PER_WORD : 1);
 }
 
 function ngramsOf(folded: readonly string[], length: number): string[] {
