@@ -46,7 +46,7 @@ namespace {
 
 constexpr size_t kStackBytes = 64 * 1024;
 constexpr unsigned kWarp = 32;
-constexpr size_t kLargestShared = 227 * 1024;
+constexpr size_t kLargestShared = 99 * 1024;  // of sm_89, the least of those that are compiled for
 constexpr unsigned kLargestBlock = 1024;
 
 struct Copy {
@@ -237,7 +237,13 @@ unsigned char* dynamic_shared() {
   return reinterpret_cast<unsigned char*>((start + 1023) / 1024 * 1024);
 }
 
+void require_aligned(const void* address, size_t bytes) {
+  if (reinterpret_cast<uintptr_t>(address) % bytes != 0) stop("an access that is not aligned");
+}
+
 void copy_async(void* to, const void* from, bool valid) {
+  require_aligned(to, 16);
+  require_aligned(from, 16);
   block->fibers[block->current].open.push_back({to, from, valid});
 }
 

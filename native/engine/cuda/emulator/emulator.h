@@ -49,6 +49,8 @@ unsigned char* lane_memory(unsigned lane);
 unsigned lane();
 
 unsigned char* dynamic_shared();
+// Reports an address that is no multiple of `bytes`.
+void require_aligned(const void* address, size_t bytes);
 
 // Copies that arrive at the wait. Sixteen bytes; zeros where `valid` is false.
 void copy_async(void* to, const void* from, bool valid);

@@ -269,6 +269,10 @@ void store_keys(Stream& stream, const AttentionShape& shape, int rows, const bf1
 //   out (B, H D) bf16. most_keys bounds positions[s] + 1. scratch: decode_scratch floats.
 // Goes to the plain kernel for other head widths and for more than 16 query heads to a key head.
 constexpr int kSplitTokens = 512;
+MASKSEARCH_HOST_DEVICE int decode_splits(int most_keys) {
+  return (most_keys + kSplitTokens - 1) / kSplitTokens;
+}
+MASKSEARCH_HOST_DEVICE int decode_partial_floats(int head_width) { return head_width + 2; }
 size_t decode_scratch(const AttentionShape& shape, int sequences, int most_keys);
 void decode_attention(Stream& stream, const AttentionShape& shape, int sequences, int most_keys,
                       const bf16* qkv, const int32_t* positions, const PagedKeys& keys, bf16* out,

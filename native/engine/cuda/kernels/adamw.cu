@@ -56,7 +56,7 @@ struct alignas(sizeof(T) * kCount < 16 ? sizeof(T) * kCount : 16) Values {
 };
 template <int kCount, class T>
 __device__ Values<T, kCount>& values_at(T* first) {
-  return *reinterpret_cast<Values<T, kCount>*>(first);
+  return vector_at<Values<T, kCount>>(first);
 }
 
 struct Arenas {

@@ -60,7 +60,7 @@ __device__ inline void store_rows(const float (&sums)[D / 8][4], int warp, int r
     bf16* at = to + row * stride + lane % 4 * 2;
 #pragma unroll
     for (int n = 0; n < D / 8; n++)
-      *reinterpret_cast<uint32_t*>(at + n * 8) =
+      vector_at<uint32_t>(at + n * 8) =
           pack_bfloat16(sums[n][2 * half], sums[n][2 * half + 1]);
   }
 }
@@ -92,7 +92,7 @@ __device__ inline void keep_scores(const ScoreMemory& kept, int64_t pair, int he
                                    pack_bfloat16(left[2], left[3]),
                                    pack_bfloat16(right[2], right[3])}};
     bf16* to = kept.block(pair, head, warp, first / 16 + k);
-    reinterpret_cast<PackedOperand*>(to)[threadIdx.x % kWarpSize] = packed;
+    vector_at<PackedOperand>(to + threadIdx.x % kWarpSize * ScoreMemory::kLaneValues) = packed;
   }
 }
 
@@ -281,8 +281,8 @@ __global__ void __launch_bounds__(kThreads)
       const int64_t pair = tile_pair(query.first_pair, query_tile, tile);
 #pragma unroll
       for (int k = 0; k < kTileRows / 16; k++)
-        scores[k] =
-            reinterpret_cast<const PackedOperand*>(kept.block(pair, kept_head, k, warp))[lane];
+        scores[k] = vector_at<PackedOperand>(kept.block(pair, kept_head, k, warp) +
+                                             lane * ScoreMemory::kLaneValues);
     }
     wait_for_copies<1>();
     __syncthreads();
@@ -319,11 +319,6 @@ void launch_backward(Stream& stream, int tiles, const QueryTile* query_tile,
 }
 
 }  // namespace
-
-size_t kept_score_bytes(const AttentionShape& shape, int64_t pairs, int key_heads) {
-  return size_t(pairs) * size_t(key_heads * shape.heads_per_key()) * kTileRows * kTileRows *
-         sizeof(bf16);
-}
 
 void attention_backward(Stream& stream, const AttentionShape& shape, int rows, int tiles,
                         const QueryTile* query_tile, const KeyTile* key_tile, const bf16* qkv,

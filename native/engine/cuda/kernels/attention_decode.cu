@@ -19,12 +19,10 @@ static_assert(KeyBuffers<128, kThreads>::kBytes <= 96 * 1024, "fits sm_89 beside
 
 // What a split knows of a query head: sum_j e_j v_j, then the largest score in powers of two and
 // sum_j e_j, e_j = 2^(score_j - largest).
-__host__ __device__ constexpr int partial_floats(int head_width) { return head_width + 2; }
-
 __device__ inline float* partial_of(float* partials, int splits, int heads, int head_width,
                                     int sequence, int head, int split) {
   const int64_t index = (int64_t(sequence) * heads + head) * splits + split;
-  return partials + index * partial_floats(head_width);
+  return partials + index * decode_partial_floats(head_width);
 }
 
 template <int D>
@@ -177,13 +175,11 @@ __global__ void __launch_bounds__(kThreads)
   const int head = column / D, d = column % D;  // head K + k is value head k
   const int position = positions[row];
   const int64_t page =
-      page_of[sequence_of[row] * pages_per_sequence + position / kPageTokens];
+      page_of[int64_t(sequence_of[row]) * pages_per_sequence + position / kPageTokens];
   const bf16* from = qkv + row * shape.columns() + shape.heads * D + column;
   bf16* to = pool + ((page * 2 * K + head) * kPageTokens + position % kPageTokens) * D + d;
   store8(to, load8(from));
 }
-
-int splits_of(int most_keys) { return int(ceil_div(most_keys, kSplitTokens)); }
 
 bool fits_a_tile(const AttentionShape& shape) {
   return has_tensor_core_attention(shape) && shape.heads_per_key() <= kTileHeads;
@@ -191,18 +187,13 @@ bool fits_a_tile(const AttentionShape& shape) {
 
 }  // namespace
 
-size_t decode_scratch(const AttentionShape& shape, int sequences, int most_keys) {
-  return size_t(sequences) * shape.heads * splits_of(most_keys) *
-         size_t(partial_floats(shape.head_width));
-}
-
 void decode_attention(Stream& stream, const AttentionShape& shape, int sequences, int most_keys,
                       const bf16* qkv, const int32_t* positions, const PagedKeys& keys, bf16* out,
                       float* scratch) {
   require(sequences <= 65535, "decode_attention", "at most 65,535 sequences", sequences);
   if (!fits_a_tile(shape))
     return decode_attention_plain(stream, shape, sequences, qkv, positions, keys, out);
-  const int splits = splits_of(most_keys);
+  const int splits = decode_splits(most_keys);
   const auto run = [&](auto kernel, size_t shared_bytes) {
     launch(stream, "decode_attention", kernel, {int64_t(splits) * shape.key_value_heads, sequences},
            kThreads, shared_bytes, shape, splits, qkv, positions, PagedSource{keys}, scratch);

@@ -114,7 +114,7 @@ __global__ void __launch_bounds__(kThreads)
     bf16* to = out + (at * shape.heads + head) * D + pair;
 #pragma unroll
     for (int n = 0; n < D / 8; n++)
-      *reinterpret_cast<uint32_t*>(to + n * 8) =
+      vector_at<uint32_t>(to + n * 8) =
           pack_bfloat16(sums[n][2 * half] / sum, sums[n][2 * half + 1] / sum);
   }
 }

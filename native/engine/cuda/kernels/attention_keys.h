@@ -31,7 +31,7 @@ struct PagedSource {
 
   __device__ KeyRows tile(const AttentionShape& shape, const QueryTile& query, int head,
                           int tile) const {
-    const int64_t page = pages.page_of[query.sequence * pages.pages_per_sequence + tile];
+    const int64_t page = pages.page_of[int64_t(query.sequence) * pages.pages_per_sequence + tile];
     const int64_t head_values = int64_t(kPageTokens) * shape.head_width;
     const int64_t first = (page * 2 * shape.key_value_heads + head) * head_values;
     const bf16* keys = pages.pool + first;

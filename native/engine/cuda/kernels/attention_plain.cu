@@ -217,10 +217,6 @@ void decode_attention_plain(Stream& stream, const AttentionShape& shape, int seq
          PagedSource{keys}, out);
 }
 
-size_t attention_backward_scratch(const AttentionShape& shape, int rows) {
-  return size_t(shape.heads) * size_t(rows);
-}
-
 void attention_backward_plain(Stream& stream, const AttentionShape& shape, int rows, int tiles,
                               const QueryTile* query_tile, const KeyTile* key_tile,
                               const bf16* qkv, const bf16* out, const bf16* d_out,

@@ -67,19 +67,28 @@ __device__ float block_sum(float value) {
   return over_block<Sum<float>, float, kThreads>(value);
 }
 
-__device__ inline Bfloat16x8 load8(const bfloat16* p) {
-  return *reinterpret_cast<const Bfloat16x8*>(p);
+// Values that move as one access. The emulator reports an address that a GPU could not read so.
+template <class Vector, class T>
+__device__ inline Vector& vector_at(T* p) {
+#if defined(MASKSEARCH_EMULATED)
+  emulator::require_aligned(p, alignof(Vector));
+#endif
+  return *reinterpret_cast<Vector*>(p);
 }
-__device__ inline void store8(bfloat16* p, const Bfloat16x8& v) {
-  *reinterpret_cast<Bfloat16x8*>(p) = v;
+template <class Vector, class T>
+__device__ inline const Vector& vector_at(const T* p) {
+  return vector_at<Vector>(const_cast<T*>(p));
 }
+
+__device__ inline Bfloat16x8 load8(const bfloat16* p) { return vector_at<Bfloat16x8>(p); }
+__device__ inline void store8(bfloat16* p, const Bfloat16x8& v) { vector_at<Bfloat16x8>(p) = v; }
 
 // Four floats that move as one 16-byte access.
 struct alignas(16) Float4 {
   float at[4];
 };
-__device__ inline Float4 load4(const float* p) { return *reinterpret_cast<const Float4*>(p); }
-__device__ inline void store4(float* p, const Float4& v) { *reinterpret_cast<Float4*>(p) = v; }
+__device__ inline Float4 load4(const float* p) { return vector_at<Float4>(p); }
+__device__ inline void store4(float* p, const Float4& v) { vector_at<Float4>(p) = v; }
 
 #if defined(MASKSEARCH_EMULATED)
 

@@ -3,6 +3,7 @@
 #include "column_reduce.h"
 #include "cuda_kernels.h"
 #include "launch_checks.h"
+#include "partial_rows.h"
 
 namespace masksearch::cuda {
 
@@ -11,7 +12,6 @@ namespace {
 constexpr int kWarps = 8;
 constexpr int kThreads = kWarps * kWarpSize;
 constexpr int kMostWidth = 8 * kWarpSize;
-constexpr int kRowsPerBlock = 16;  // of a partial sum
 
 __device__ int normed_heads(const AttentionShape& shape) {
   return shape.heads + shape.key_value_heads;
@@ -53,8 +53,8 @@ __global__ void __launch_bounds__(kThreads)
   const int D = shape.head_width, warp = int(threadIdx.x) / kWarpSize;
   const int column = int(threadIdx.x) % kWarpSize * 8;
   const bool inside = column < D;
-  const int64_t first = int64_t(blockIdx.x) * kRowsPerBlock;
-  const int count = smaller(kRowsPerBlock, int(rows - first));
+  const int64_t first = int64_t(blockIdx.x) * kRowsPerGroup;
+  const int count = smaller(kRowsPerGroup, int(rows - first));
   for (int part = 0; part < 2; part++) {  // query heads, key heads
     const int first_head = part == 0 ? 0 : shape.heads;
     const int heads = part == 0 ? shape.heads : shape.key_value_heads;
@@ -94,8 +94,6 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-int row_groups(int rows) { return int(ceil_div(rows, kRowsPerBlock)); }
-
 void require_head_width(const char* kernel, const AttentionShape& shape) {
   require_width(kernel, shape.head_width);
   require(shape.head_width <= kMostWidth, kernel, "a head width of at most 256", shape.head_width);
@@ -109,10 +107,6 @@ void norm_heads(Stream& stream, const AttentionShape& shape, int rows, const bf1
   const int64_t heads = int64_t(rows) * (shape.heads + shape.key_value_heads);
   launch(stream, "norm_heads", norm_heads_kernel, {ceil_div(heads, kWarps)}, kThreads, 0, shape,
          heads, w, epsilon, qkv, kept);
-}
-
-size_t norm_heads_backward_scratch(const AttentionShape& shape, int rows) {
-  return size_t(row_groups(rows)) * 2 * size_t(shape.head_width);
 }
 
 void norm_heads_backward(Stream& stream, const AttentionShape& shape, int rows, const bf16* kept,

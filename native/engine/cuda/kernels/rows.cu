@@ -3,14 +3,14 @@
 #include "column_reduce.h"
 #include "cuda_kernels.h"
 #include "launch_checks.h"
+#include "partial_rows.h"
 
 namespace masksearch::cuda {
 
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kVectors = 4;        // of 8 columns a thread holds at most: C <= 8192
-constexpr int kRowsPerBlock = 16;  // of a partial sum
+constexpr int kVectors = 4;  // of 8 columns a thread holds at most: C <= 8192
 
 __device__ int source_row(const int32_t* row_of, int row) {
   return row_of == nullptr ? row : row_of[row];
@@ -53,8 +53,8 @@ __global__ void __launch_bounds__(kThreads)
                              const int32_t* row_of, const bf16* w, const float* r, bf16* dx,
                              float* partials) {
   const int vectors = width / 8;
-  const int first = int(blockIdx.x) * kRowsPerBlock;
-  const int last = first + kRowsPerBlock < rows ? first + kRowsPerBlock : rows;
+  const int first = int(blockIdx.x) * kRowsPerGroup;
+  const int last = first + kRowsPerGroup < rows ? first + kRowsPerGroup : rows;
   float sums[kVectors][8] = {};
   for (int row = first; row < last; row++) {
     const int64_t source = int64_t(source_row(row_of, row)) * width;
@@ -102,8 +102,8 @@ __global__ void __launch_bounds__(kThreads)
     column_sums_kernel(int rows, int width, const bf16* x, int64_t ld, float* partials) {
   const int column = (int(blockIdx.y) * kThreads + int(threadIdx.x)) * 8;
   if (column >= width) return;
-  const int first = int(blockIdx.x) * kRowsPerBlock;
-  const int last = first + kRowsPerBlock < rows ? first + kRowsPerBlock : rows;
+  const int first = int(blockIdx.x) * kRowsPerGroup;
+  const int last = first + kRowsPerGroup < rows ? first + kRowsPerGroup : rows;
   float sums[8] = {};
   for (int row = first; row < last; row++) {
     const Bfloat16x8 values = load8(x + row * ld + column);
@@ -121,8 +121,6 @@ __global__ void __launch_bounds__(kThreads)
   sums[column] += sum;
 }
 
-int row_groups(int rows) { return int(ceil_div(rows, kRowsPerBlock)); }
-
 }  // namespace
 
 void add_partial_columns(Stream& stream, int groups, int width, const float* partials,
@@ -138,10 +136,6 @@ void rms_norm(Stream& stream, int rows, int width, const bf16* x, const int32_t*
          out, r);
 }
 
-size_t rms_norm_backward_scratch(int rows, int width) {
-  return size_t(row_groups(rows)) * size_t(width);
-}
-
 void rms_norm_backward(Stream& stream, int rows, int width, const bf16* dy, const bf16* x,
                        const int32_t* row_of, const bf16* w, const float* r, bf16* dx, float* dw,
                        float* scratch) {
@@ -151,10 +145,6 @@ void rms_norm_backward(Stream& stream, int rows, int width, const bf16* dy, cons
   launch(stream, "rms_norm_backward", rms_norm_backward_kernel, {row_groups(rows)}, kThreads, 0,
          rows, width, dy, x, row_of, w, r, dx, dw == nullptr ? nullptr : scratch);
   if (dw != nullptr) add_partial_columns(stream, row_groups(rows), width, scratch, dw);
-}
-
-size_t column_sums_scratch(int rows, int width) {
-  return size_t(row_groups(rows)) * size_t(width);
 }
 
 void column_sums(Stream& stream, int rows, int width, const bf16* x, int64_t ld, float* sums,

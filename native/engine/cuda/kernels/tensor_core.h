@@ -220,7 +220,7 @@ __device__ inline void load_operands(uint32_t (&a)[kWidth / 16][4], const bfloat
     for (int i = 0; i < 4; i++) {
       const int row = lane / 4 + i % 2 * 8;
       const bfloat16* at = from + row * stride + k * 16 + lane % 4 * 2 + i / 2 * 8;
-      a[k][i] = row < rows ? *reinterpret_cast<const uint32_t*>(at) : 0;
+      a[k][i] = row < rows ? vector_at<uint32_t>(at) : 0;
     }
 }
 

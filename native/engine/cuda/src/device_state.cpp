@@ -5,9 +5,9 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "device_config.h"
 #include "rotary.h"
 #include "tiles.h"
-#include "validate.h"
 
 namespace masksearch::cuda {
 
@@ -15,26 +15,9 @@ namespace {
 
 constexpr size_t kCopyValues = size_t(1) << 22;  // converted at a time
 
-const DecoderConfig& checked(const DecoderConfig& c) {
-  check_config(c, 1);
-  const auto require = [](bool valid, const std::string& what) {
-    if (!valid) reject("cuda: expected " + what + "; use device 'cpu' for this model");
-  };
-  const auto multiple = [&](int value, int of, const char* name) {
-    require(value % of == 0, std::string(name) + " to be a multiple of " + std::to_string(of) +
-                                 ", received " + std::to_string(value));
-  };
-  multiple(c.width, 8, "width");
-  multiple(c.feed_forward_width, 8, "feed_forward_width");
-  multiple(c.head_width, 16, "head_width");
-  require(c.width <= 8192, "width <= 8192, received " + std::to_string(c.width));
-  require(c.head_width <= 256, "head_width <= 256, received " + std::to_string(c.head_width));
-  return c;
-}
-
-const LoraConfig& checked(const LoraConfig& lora) {
-  check_lora(lora);
-  return lora;
+const DecoderConfig& checked(const DecoderConfig& config, const LoraConfig& lora) {
+  check_device_config(config, lora);
+  return config;
 }
 
 size_t slab_bytes(const DeviceOptions& options, const DeviceDescription& device,
@@ -51,8 +34,8 @@ size_t slab_bytes(const DeviceOptions& options, const DeviceDescription& device,
 }  // namespace
 
 DeviceState::DeviceState(const DecoderConfig& c, const LoraConfig& l, const DeviceOptions& o)
-    : config(checked(c)),
-      lora(checked(l)),
+    : config(checked(c, l)),
+      lora(l),
       options(o),
       layout(config),
       adapter_layout(config, lora),

@@ -13,9 +13,9 @@
 namespace masksearch::cuda {
 
 struct DeviceOptions {
-  size_t memory_bytes = 0;  // of the slab; 0 = 85 % of what is free
-  int pass_tokens = 16384;  // rows that go through the layers together, at least one sequence
-  bool graphs = true;       // record work that comes again; see GraphCache
+  size_t memory_bytes = 0;        // of the slab; 0 = 85 % of what is free
+  int pass_tokens = kPassTokens;  // rows that go through the layers together, at least one sequence
+  bool graphs = true;             // record work that comes again; see GraphCache
   GemmOptions gemm;
 };
 

@@ -263,12 +263,16 @@ std::optional<TrainingPlan> find_training_plan(const DecoderConfig& config, cons
   return std::nullopt;
 }
 
+TrainingPlan least_training_plan(const DecoderConfig& config, const LoraConfig& lora,
+                                 const PassSize& size, size_t start, size_t available) {
+  const Recomputation all = {0, size.backward ? config.layers : 0};
+  return plan_with(config, lora, size, start, portions_of(config, size, available), all);
+}
+
 TrainingPlan plan_training(const DecoderConfig& config, const LoraConfig& lora,
                            const PassSize& size, size_t start, size_t available, size_t held) {
   if (auto plan = find_training_plan(config, lora, size, start, available)) return *plan;
-  const Recomputation all = {0, size.backward ? config.layers : 0};
-  const TrainingPlan smallest =
-      plan_with(config, lora, size, start, portions_of(config, size, available), all);
+  const TrainingPlan smallest = least_training_plan(config, lora, size, start, available);
   throw MemoryError(std::string(size.backward ? "accumulate" : "score") + ": expected " +
                     gibibytes(smallest.bytes) + " of device memory for a pass of " +
                     std::to_string(size.rows) + " tokens with everything computed again\n" +

@@ -60,6 +60,8 @@ enum class Keep {
   input             // only its input: the whole layer again but its last product
 };
 
+constexpr int kPassTokens = 16384;  // rows of a pass by default
+
 struct PassSize {
   int rows;
   int tiles;
@@ -96,7 +98,10 @@ struct TrainingPlan {
 std::optional<TrainingPlan> find_training_plan(const DecoderConfig& config, const LoraConfig& lora,
                                                const PassSize& size, size_t start,
                                                size_t available);
-// The same. @throws MemoryError nothing fits; `held` is said to be held by samplers.
+// The plan that computes all again, whether it fits or not.
+TrainingPlan least_training_plan(const DecoderConfig& config, const LoraConfig& lora,
+                                 const PassSize& size, size_t start, size_t available);
+// The first, or: @throws MemoryError nothing fits; `held` is said to be held by samplers.
 TrainingPlan plan_training(const DecoderConfig& config, const LoraConfig& lora,
                            const PassSize& size, size_t start, size_t available, size_t held);
 

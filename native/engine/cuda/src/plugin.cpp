@@ -22,8 +22,6 @@ struct ms_sampler {
 
 namespace {
 
-constexpr int kPassTokens = 16384;
-
 void copy_text(const std::string& from, char* to, size_t bytes) {
   std::snprintf(to, bytes, "%s", from.c_str());
 }

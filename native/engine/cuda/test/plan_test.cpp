@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "check.h"
+#include "device_needs.h"
 #include "memory_plan.h"
 #include "parameters.h"
 #include "tiles.h"
@@ -148,6 +149,38 @@ TEST("plan: buffers of a pass do not overlap") {
     }
     check_disjoint(ranges, start, start + budget);
   }
+}
+
+TEST("plan: needs of a model are those of its state, its sampler and its pass, with nothing left out") {
+  const masksearch::DecoderConfig c = qwen();
+  const size_t count = masksearch::Layout(c).count;
+  masksearch::MemoryUse use;
+  CHECK(cuda::device_needs(c, use, kGiB).total() > 16 * count);
+  CHECK(cuda::device_needs(c, use, kGiB).total() < 16 * count + kGiB / 4);
+  use.sequences = 64;
+  use.context_tokens = 4096;
+  const auto sampling = cuda::device_needs(c, use, kGiB);
+  CHECK(sampling.key_values == (size_t(64) * 64 + 1) * 64 * 28672);
+  use.batch_tokens = 16384;
+  use.longest_sequence = 4096;
+  const auto roomy = cuda::device_needs(c, use, 100 * kGiB);
+  const size_t pass =
+      cuda::plan_training(c, {}, {16384, 256, 16384, true, 4 * 2080}, 0,
+                          100 * kGiB - sampling.total(), 0).bytes;
+  CHECK(roomy.total() == sampling.total() + pass);
+  const auto tight = cuda::device_needs(c, use, 42 * kGiB);
+  CHECK(tight.total() <= 42 * kGiB && tight.activations < roomy.activations);
+  const auto less = cuda::device_needs(c, use, 30 * kGiB);
+  CHECK(less.total() > 30 * kGiB && less.total() < tight.total());
+  masksearch::LoraConfig lora;
+  lora.rank = 16;
+  lora.alpha = 32;
+  std::fill_n(lora.targets, int(masksearch::kLoraTargets), true);
+  use.lora = lora;
+  CHECK(cuda::device_needs(c, use, 30 * kGiB).total() <= 30 * kGiB);
+  masksearch::DecoderConfig odd = c;
+  odd.head_width = 100;
+  CHECK_THROWS(std::invalid_argument, "head_width to be a multiple of 16", cuda::device_needs(odd, use, kGiB));
 }
 
 TEST("plan: refusals say what asked for how much and which settings lower it") {
