@@ -137,6 +137,10 @@ DataType read_data_type(const Napi::Value& value) {
   return name == "float32" ? DataType::float32 : DataType::bfloat16;
 }
 
+double read_cuda_bytes(const Napi::Value& use) {
+  return read_optional(read_object(use, "use"), "cudaMemoryBytes", 0);
+}
+
 MemoryUse read_memory_use(const Napi::Value& value, const LoraConfig& lora) {
   Napi::Object object = read_object(value, "use");
   MemoryUse use;

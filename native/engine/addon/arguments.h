@@ -36,6 +36,8 @@ DecoderConfig read_config(const Napi::Value& value);
 LoraConfig read_lora(const Napi::Value& value);
 // Undefined: float32.
 DataType read_data_type(const Napi::Value& value);
+// Of a plan for a GPU; 0 for the CPU.
+double read_cuda_bytes(const Napi::Value& use);
 MemoryUse read_memory_use(const Napi::Value& value, const LoraConfig& lora);
 AdapterUse read_adapter_use(const Napi::Value& value);
 CudaOptions read_cuda(const Napi::Value& value);

@@ -13,7 +13,7 @@ Napi::Value set_version(const Napi::CallbackInfo& info);
 Napi::Value dispose(const Napi::CallbackInfo& info);
 Napi::Value memory(const Napi::CallbackInfo& info);
 Napi::Value probe_gpu(const Napi::CallbackInfo& info);
-Napi::Value plan_cpu_memory(const Napi::CallbackInfo& info);
+Napi::Value plan_any_memory(const Napi::CallbackInfo& info);
 Napi::Value hardware(const Napi::CallbackInfo& info);
 
 // training_functions.cpp

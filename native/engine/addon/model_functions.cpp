@@ -3,6 +3,7 @@
 #include <stdexcept>
 #include <thread>
 
+#include "../cuda/src/device_needs.h"
 #include "any_model.h"
 #include "arguments.h"
 #include "functions.h"
@@ -140,10 +141,14 @@ Napi::Value probe_gpu(const Napi::CallbackInfo& info) {
 }
 
 // Arithmetic only, on the calling thread.
-Napi::Value plan_cpu_memory(const Napi::CallbackInfo& info) {
+Napi::Value plan_any_memory(const Napi::CallbackInfo& info) {
   MemoryPlan plan;
   try {
-    plan = plan_memory(read_config(info[0]), read_memory_use(info[1], read_lora(info[2])));
+    const DecoderConfig config = read_config(info[0]);
+    const MemoryUse use = read_memory_use(info[1], read_lora(info[2]));
+    const double cuda_bytes = read_cuda_bytes(info[1]);
+    plan = cuda_bytes > 0 ? cuda::device_needs(config, use, size_t(cuda_bytes))
+                          : plan_memory(config, use);
   } catch (const std::invalid_argument& problem) {
     throw Napi::Error(info.Env(), to_error(info.Env(), {"input", problem.what()}));
   }

@@ -27,7 +27,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
       {"closeSequence", close_sequence},
       {"dispose", dispose},
       {"hardware", hardware},
-      {"planMemory", plan_cpu_memory},
+      {"planMemory", plan_any_memory},
       {"memory", memory},
       {"probeCuda", probe_gpu},
   };

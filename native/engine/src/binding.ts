@@ -137,8 +137,10 @@ export interface NativeCuda {
 /** What packed matrices and kept activations of a model on the CPU are made of; default float32. */
 export type NativeDtype = 'float32' | 'bfloat16';
 
-/** What a model on the CPU will be used for; 0 leaves a use out. */
+/** What a model will be used for; 0 leaves a use out. */
 export interface NativeMemoryUse {
+  /** On a GPU, of which it may take so much; absent = on the CPU. */
+  readonly cudaMemoryBytes?: number;
   readonly dtype?: NativeDtype;
   readonly threads: number;
   readonly batchTokens: number;
@@ -147,7 +149,7 @@ export interface NativeMemoryUse {
   readonly contextTokens: number;
 }
 
-/** Bytes; see native/engine/include/cpu_memory_plan.h. */
+/** Bytes; see native/engine/include/cpu_memory_plan.h and native/engine/cuda/src/device_needs.h. */
 export interface NativeMemoryPlan {
   readonly weights: number;
   readonly gradients: number;

@@ -6,6 +6,7 @@ import { InputError, UnavailableError } from '@masksearch/core';
 import { initializeWeights, type PackedBatch } from '@masksearch/model';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { createNativeModel, type NativeModelOptions } from './create-native-model.ts';
+import { planMemory } from './memory-plan.ts';
 
 const PLUGIN_FOLDER = fileURLToPath(
   new URL('../../../native/engine/build/cuda/emulator/', import.meta.url),
@@ -57,6 +58,30 @@ test('refuses options that do not fit', async () => {
   );
 });
 
+test('plans the memory of a GPU where there is none', () => {
+  const plan = planMemory(config, { device: 'cuda', memoryBytes: 2 ** 30, batchTokens: 64 });
+  expect([plan.gradients, plan.moments]).toEqual([2 * plan.weights, 5 * plan.weights]);
+  expect([plan.packed, plan.keyValues]).toEqual([0, 0]);
+  expect(plan.activations).toBeGreaterThan(0);
+});
+
+test.each([
+  [{ device: 'cuda' }, /expected memoryBytes with device 'cuda' alone, received undefined/],
+  [{ memoryBytes: 1 }, /expected memoryBytes with device 'cuda' alone, received 1 with 'cpu'/],
+  [{ device: 'cuda', memoryBytes: 0.5 }, /memoryBytes to be a positive integer, received 0\.5/],
+  [{ device: 'cuda', memoryBytes: 1, dtype: 'float32' }, /dtype bfloat16 on device 'cuda'/],
+] as const)('a plan of %j is refused', (use, message) => {
+  expect(() => planMemory(config, use)).toThrow(InputError);
+  expect(() => planMemory(config, use)).toThrow(message);
+});
+
+test('a plan of a model that the kernels do not take is refused', () => {
+  const plan = () =>
+    planMemory({ ...config, headWidth: 8 }, { device: 'cuda', memoryBytes: 2 ** 30 });
+  expect(plan).toThrow(InputError);
+  expect(plan).toThrow(/head_width to be a multiple of 16, received 8/);
+});
+
 const absent = existsSync(EMULATED_PLUGIN)
   ? ''
   : ' (skipped: native/engine/build/cuda has no emulated plug-in)';
@@ -87,6 +112,27 @@ describe.skipIf(absent !== '')(`on the emulated device${absent}`, () => {
     expect((await cuda.accumulate(batch, loss)).loss).toBeLessThan(before.loss);
     expect(await cuda.memory()).toContain('weights (bf16)');
     await Promise.all([cuda.dispose(), cpu.dispose()]);
+  }, 60_000);
+
+  test('trains by graphs as without them, bit for bit', async () => {
+    vi.stubEnv('MASKSEARCH_CUDA_PLUGIN', EMULATED_PLUGIN);
+    const train = async (graphs: boolean) => {
+      const model = await createNativeModel({
+        ...onCuda,
+        seed: 3,
+        cuda: { ...onCuda.cuda, graphs },
+      });
+      const losses = [];
+      for (let step = 0; step < 3; step++) {
+        const { loss } = await model.accumulate(batch, { type: 'cross-entropy', scale: 1 / 8 });
+        losses.push(loss);
+        await model.step({ learningRate: 1e-2 / (step + 1), maxGradientNorm: 1 });
+      }
+      const weights = await model.weights();
+      await model.dispose();
+      return { losses, weights };
+    };
+    expect(await train(true)).toEqual(await train(false));
   }, 60_000);
 
   test('trains an adapter alone, on normalised heads, as the CPU does', async () => {
@@ -138,6 +184,27 @@ describe.skipIf(absent !== '')(`on the emulated device${absent}`, () => {
     await sampler.close();
     await Promise.all([cuda.dispose(), cpu.dispose()]);
   }, 60_000);
+
+  test.each([{ topP: 0.9 }, { allowed: Uint32Array.of(1, 0) }])(
+    'refuses turns with %j instead of ignoring it',
+    async (limits) => {
+      const { cuda, cpu } = await bothDevices();
+      const sequence = cuda
+        .sampler({ maxSequences: 1, maxContextTokens: 64 })
+        .open(Int32Array.of(1), [0, 0]);
+      const turn = sequence.generate({
+        maxTokens: 1,
+        stop: [],
+        temperature: 1,
+        turn: 0,
+        ...limits,
+      });
+      await expect(turn).rejects.toThrow(InputError);
+      await expect(turn).rejects.toThrow(/expected topP 1 and no allowed tokens on device 'cuda'/);
+      await Promise.all([cuda.dispose(), cpu.dispose()]);
+    },
+    60_000,
+  );
 
   test('says what a sampler that does not fit asked for', async () => {
     const { cuda, cpu } = await bothDevices();

@@ -1,4 +1,4 @@
-// How many bytes a model on the CPU is going to hold, known before it is made; a GPU's plan is `memory()` of its model.
+// How many bytes a model is going to hold, known before it is made and without the device that it is for.
 import { InputError } from '@masksearch/core';
 import {
   checkDecoderConfig,
@@ -6,7 +6,12 @@ import {
   type DecoderConfig,
   type LoraConfig,
 } from '@masksearch/model';
-import { loadBinding, type NativeDtype, type NativeMemoryPlan } from '@masksearch/native-engine';
+import {
+  callNativeSync,
+  loadBinding,
+  type NativeDtype,
+  type NativeMemoryPlan,
+} from '@masksearch/native-engine';
 
 /** What the model will be used for. What is left out takes no memory. */
 export interface MemoryUse {
@@ -20,8 +25,15 @@ export interface MemoryUse {
   readonly sequences?: number;
   /** Tokens of each of them at most. */
   readonly contextTokens?: number;
-  /** What matrices and activations are stored in. Default: `float32`. */
+  /** What matrices and activations are stored in. Default: `float32` on the CPU; a GPU knows `bfloat16` alone. */
   readonly dtype?: NativeDtype;
+  /** Where it will run. Default: `cpu`. */
+  readonly device?: 'cpu' | 'cuda';
+  /**
+   * Only with device `cuda`, and needed there: bytes that the model may take, as `cuda.memoryBytes`. Layers keep what
+   * that has room for and compute the rest again; where it has room for nothing, the plan is the least that would do.
+   */
+  readonly memoryBytes?: number;
   /** With an adapter, it alone has gradients and moments. */
   readonly lora?: LoraConfig;
 }
@@ -42,9 +54,11 @@ const LABELS: Readonly<Record<keyof MemoryPlan, string>> = {
 };
 
 /**
- * The bytes that buffers of a model will hold at most; tested to be within a percent of what they do hold.
+ * The bytes that buffers of a model will hold at most; on the CPU tested to be within a percent of what they do hold,
+ * on a GPU those of the one slab.
  * @throws {ConfigError} The config describes no decoder, or the adapter is none.
- * @throws {InputError} A number is no integer >= 0, or `threads` is not in 1..1024.
+ * @throws {InputError} A number is no integer >= 0, `threads` is not in 1..1024, or the device does not know `dtype` or
+ *   takes no such decoder.
  * @throws {UnavailableError} The addon is not built.
  */
 export function planMemory(config: DecoderConfig, use: MemoryUse): MemoryPlan {
@@ -66,10 +80,32 @@ export function planMemory(config: DecoderConfig, use: MemoryUse): MemoryPlan {
   if (given.threads < 1 || given.threads > 1024) {
     throw new InputError(`planMemory: expected threads in 1..1024, received ${given.threads}.`);
   }
-  const { dtype = 'float32', lora } = use;
-  if (lora === undefined) return loadBinding().planMemory(config, { ...given, dtype });
-  checkLoraConfig(lora, 'planMemory');
-  return loadBinding().planMemory(config, { ...given, dtype }, { ...lora, seed: 0 });
+  const { lora } = use;
+  const nativeUse = { ...given, ...deviceUse(use) };
+  if (lora !== undefined) checkLoraConfig(lora, 'planMemory');
+  const nativeLora = lora && { ...lora, seed: 0 };
+  const binding = loadBinding();
+  return callNativeSync('planMemory', () => binding.planMemory(config, nativeUse, nativeLora));
+}
+
+function deviceUse({ device = 'cpu', dtype, memoryBytes }: MemoryUse) {
+  if (device === 'cpu' && memoryBytes === undefined) return { dtype: dtype ?? 'float32' };
+  if (device === 'cpu' || memoryBytes === undefined) {
+    throw new InputError(
+      `planMemory: expected memoryBytes with device 'cuda' alone, received ${memoryBytes} with '${device}'.`,
+    );
+  }
+  if (!Number.isSafeInteger(memoryBytes) || memoryBytes < 1) {
+    throw new InputError(
+      `planMemory: expected memoryBytes to be a positive integer, received ${memoryBytes}.`,
+    );
+  }
+  if (dtype !== undefined && dtype !== 'bfloat16') {
+    throw new InputError(
+      `planMemory: expected dtype bfloat16 on device 'cuda', received ${String(dtype)}.`,
+    );
+  }
+  return { cudaMemoryBytes: memoryBytes };
 }
 
 /** The plan as lines for people, in MiB, without what is 0. */

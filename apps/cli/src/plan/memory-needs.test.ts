@@ -62,6 +62,29 @@ describe('memoryNeeds', () => {
     expect(narrow?.totalBytes).toBeLessThan(0.85 * (wide?.totalBytes ?? 0));
   });
 
+  test('on a GPU it is 16 bytes a parameter and what the rest has room for', () => {
+    const gpu = { ...question, dtype: 'bfloat16', device: 'cuda' } as const;
+    const [full, lora] = memoryNeeds({ ...gpu, memoryBytes: 40 * GB });
+    const parameters = 494_032_768;
+    expect(full?.plan).toMatchObject({
+      weights: 2 * parameters,
+      gradients: 4 * parameters,
+      moments: 10 * parameters,
+      packed: 0,
+    });
+    expect([full?.fits, lora?.fits]).toEqual([true, true]);
+    const [tightFull, tightLora] = memoryNeeds({ ...gpu, memoryBytes: 6 * GB });
+    expect([tightFull?.fits, tightLora?.fits]).toEqual([false, true]);
+    // With less memory, layers keep less and compute more again.
+    const long = { ...gpu, sequenceTokens: [16384], microBatchTokens: 16384 };
+    const totals = [40, 16].map((gigabytes) => {
+      const [need] = memoryNeeds({ ...long, memoryBytes: gigabytes * GB });
+      return { fits: need?.fits, total: need?.totalBytes ?? 0 };
+    });
+    expect(totals.map(({ fits }) => fits)).toEqual([true, true]);
+    expect(totals[1]?.total).toBeLessThan(0.8 * (totals[0]?.total ?? 0));
+  });
+
   test('says so where nothing makes it fit', () => {
     const [need] = memoryNeeds({ ...question, memoryBytes: GB });
     expect(need).toMatchObject({ fits: false, fitting: null });

@@ -1,4 +1,4 @@
-// What training a model takes on the CPU, in full and with an adapter, by sequence length, and what makes it fit.
+// What training a model takes on the CPU or a GPU, in full and with an adapter, by sequence length, and what makes it fit.
 import { planMemory, type MemoryPlan } from '@masksearch/engine';
 import { loraTargets, type DecoderConfig } from '@masksearch/model';
 
@@ -18,6 +18,8 @@ export interface NeedsQuestion {
   readonly threads: number;
   /** Of packed matrices and activations, as `model.dtype`. */
   readonly dtype: 'float32' | 'bfloat16';
+  /** A GPU plays for device memory alone. Default: `cpu`. */
+  readonly device?: 'cpu' | 'cuda';
   /** Memory that may be used. */
   readonly memoryBytes: number;
 }
@@ -33,7 +35,7 @@ export interface MemoryNeed {
   readonly sequenceTokens: number;
   /** Bytes by what holds them, at the settings asked about. */
   readonly plan: MemoryPlan;
-  /** Those and the process itself. */
+  /** Those and, on the CPU, the process itself. */
   readonly totalBytes: number;
   readonly fits: boolean;
   /** The largest settings that fit, null if none do. */
@@ -53,7 +55,8 @@ export function memoryNeeds(question: NeedsQuestion): MemoryNeed[] {
 function needOf(question: NeedsQuestion, mode: Mode, sequenceTokens: number): MemoryNeed {
   const { memoryBytes } = question;
   const totalOf = (settings: MemorySettings): number =>
-    planOf(question, mode, sequenceTokens, settings).total + PROCESS_BYTES;
+    planOf(question, mode, sequenceTokens, settings).total +
+    (question.device === 'cuda' ? 0 : PROCESS_BYTES);
   const asked = {
     microBatchTokens: Math.max(question.microBatchTokens, sequenceTokens),
     concurrency: question.concurrency,
@@ -69,7 +72,7 @@ function needOf(question: NeedsQuestion, mode: Mode, sequenceTokens: number): Me
 }
 
 function planOf(
-  { config, threads, dtype, rank }: NeedsQuestion,
+  { config, threads, dtype, rank, device = 'cpu', memoryBytes }: NeedsQuestion,
   mode: Mode,
   sequenceTokens: number,
   { microBatchTokens, concurrency }: MemorySettings,
@@ -77,6 +80,8 @@ function planOf(
   return planMemory(config, {
     threads,
     dtype,
+    device,
+    ...(device === 'cuda' ? { memoryBytes } : {}),
     batchTokens: microBatchTokens,
     longestSequence: sequenceTokens,
     sequences: concurrency,
