@@ -19,16 +19,17 @@ export class OraclePlayer implements Player {
   #observed: string[] = [];
   #failure: 'evidence-not-found' | 'unwritable-answer' | null = null;
 
-  /** @param render Writes the answer from its slots. */
+  /** @param render Writes the answer from its slots. @param querySeed As the seed of `planOf`. */
   constructor(
     task: Task,
     codec: EpisodeCodec,
     render: (slots: readonly string[]) => string = joinSlots,
+    querySeed?: number,
   ) {
     this.#task = task;
     this.#codec = codec;
     this.#render = render;
-    this.#plan = planOf(task);
+    this.#plan = planOf(task, querySeed);
   }
 
   /** Why no right answer could be given, or null. */

@@ -15,6 +15,7 @@ import { resolveEpisodeConfig } from './episode-config.ts';
 import { teach, teachAll, type TeacherEnvironment } from './oracle-teacher.ts';
 import { ProtocolCodec } from './protocol-codec.ts';
 import { runEpisode } from './run-episode.ts';
+import { planOf } from './teacher-plan.ts';
 import { trajectoryToExample } from './trajectory-example.ts';
 
 const search = await buildIndexInMemory(PASSAGES);
@@ -31,8 +32,8 @@ describe('teach', () => {
     const trajectory = await teach(FILL_TASK, environment);
     expect(trajectory.verdict).toEqual({ accepted: true, reason: 'accepted' });
     expect(textsOf(trajectory)).toEqual([
-      '<think> 2</think><search> 1: Belo Nakuda founded the firm in 1703</search>',
-      '<think> Gutu Vuvo</think><search> 2: Belo Nakuda was born in</search>',
+      '<think> 2</think><search> 1: Belo Nakuda founded the firm in 1703 Belo Nakuda</search>',
+      '<think> Gutu Vuvo</think><search> 2: Belo Nakuda was born in Belo Nakuda</search>',
       '<think> Lihiti</think><answer> Gutu Vuvo ; Lihiti</answer>',
     ]);
     expect(trajectory).toMatchObject({
@@ -47,7 +48,7 @@ describe('teach', () => {
     const task = maskTask(PASSAGES[0] as Passage, ['Gutu Vuvo', '1703']);
     const trajectory = await teach(task, environment);
     expect(textsOf(trajectory)).toEqual([
-      '<think> 1</think><search> 1: Belo Nakuda founded the firm in</search>',
+      '<think> 1</think><search> 1: Belo Nakuda founded the firm in Belo Nakuda</search>',
       '<think> Gutu Vuvo ; 1703</think><answer> Gutu Vuvo ; 1703</answer>',
     ]);
   });
@@ -64,9 +65,26 @@ describe('teach', () => {
       },
     );
     expect(textsOf(trajectory)[1]).toMatch(
-      /^<think> none<\/think><search> 1: Toni Figa<\/search>$/,
+      /^<think> none<\/think><search> 1: The founder has a house nearby in Toni Figa<\/search>$/,
     );
     expect(trajectory.verdict).toEqual({ accepted: false, reason: 'evidence-not-found' });
+  });
+
+  it('draws which query comes first, the same for the same seed', async () => {
+    const sequences = await Promise.all(
+      Array.from({ length: 20 }, async (_, querySeed) => {
+        const options = { ...environment, querySeed };
+        const trajectory = await teach(FILL_TASK, options);
+        expect(textsOf(await teach(FILL_TASK, options))).toEqual(textsOf(trajectory));
+        return textsOf(trajectory);
+      }),
+    );
+    const firsts = new Set(sequences.map(([turn]) => turn));
+    expect(firsts.size).toBeGreaterThan(1);
+    const all = planOf(FILL_TASK)[0]?.queries ?? [];
+    for (const turn of firsts) {
+      expect(all.slice(0, -1).some((query) => turn?.includes(` 1: ${query}</search>`))).toBe(true);
+    }
   });
 
   it('never retrieves the source passage', async () => {

@@ -19,6 +19,11 @@ export interface TeacherEnvironment {
   readonly search: SearchTool;
   /** The limits under which students will play: a trajectory that breaks one is rejected. */
   readonly config: EpisodeConfig;
+  /**
+   * Draws in which order each look-up tries its queries, so that students see searches that fail and what is done then;
+   * without it the surest comes first.
+   */
+  readonly querySeed?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -28,10 +33,10 @@ export interface TeacherEnvironment {
  * @throws as `playEpisode`.
  */
 export async function teach(task: Task, environment: TeacherEnvironment): Promise<Trajectory> {
-  const { config, search, signal } = environment;
+  const { config, search, signal, querySeed } = environment;
   const codec = environment.codec ?? new ProtocolCodec(environment.tokenizer);
   const render = answerRenderer(task, config);
-  const oracle = new OraclePlayer(task, codec, render);
+  const oracle = new OraclePlayer(task, codec, render, querySeed);
   const episode = await playEpisode({
     task,
     sampleIndex: 0,

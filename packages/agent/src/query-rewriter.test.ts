@@ -5,8 +5,9 @@ const MASKED =
   'In 1703 Belo Nakuda opened [mask] with J. R. Sute in [mask]. He was born in [mask]! The town lies by the Rizego.';
 
 describe('queriesForGap', () => {
-  it('asks the sentence, then its names, then all names, without markers', () => {
+  it('asks the sentence with the subject once more, the sentence, its names, all names, without markers', () => {
     expect(queriesForGap(MASKED, 0)).toEqual([
+      'In 1703 Belo Nakuda opened with J R Sute in Belo Nakuda',
       'In 1703 Belo Nakuda opened with J R Sute in',
       'Belo Nakuda J R Sute',
       'Belo Nakuda J R Sute Rizego',
@@ -14,6 +15,7 @@ describe('queriesForGap', () => {
   });
   it("asks with the paragraph's first name where the sentence has none", () => {
     expect(queriesForGap(MASKED, 2)).toEqual([
+      'He was born in Belo Nakuda',
       'He was born in',
       'Belo Nakuda born',
       'Belo Nakuda J R Sute Rizego',
@@ -26,6 +28,11 @@ describe('queriesForGap', () => {
       0,
     );
     expect(query).toBe(words.slice(22, 38).join(' '));
+  });
+  it('keeps room for the subject', () => {
+    const words = Array.from({ length: 40 }, (_, i) => `w${i}`);
+    const [first] = queriesForGap(`Belo Nakuda came. ${words.join(' ')} [mask].`, 0);
+    expect(first).toBe(`${words.slice(26).join(' ')} Belo Nakuda`);
   });
   it('has no query for a gap without words', () => {
     expect(queriesForGap('[mask]', 0)).toEqual([]);

@@ -4,7 +4,6 @@ import { MASK_MARKER, splitSentences } from '@masksearch/core';
 // Longer queries cost tokens and add little to BM25.
 const MAXIMUM_QUERY_WORDS = 16;
 const NEIGHBOURS = 4;
-const MAXIMUM_QUERIES = 3;
 
 const WORD = /[\p{L}\p{N}][\p{L}\p{M}\p{N}]*(?:['’.-][\p{L}\p{N}][\p{L}\p{M}\p{N}]*)*/gu;
 // Capitalised words, initials with their full stop.
@@ -19,8 +18,9 @@ const FUNCTION_WORDS = new Set(
 );
 
 /**
- * At most three queries for the gap number `gap` (from 0) of a masked text: its sentence; the names in it, or the
- * paragraph's first name and the words next to the gap where it has none; all names of the paragraph.
+ * At most four queries for the gap number `gap` (from 0) of a masked text, the surest first: its sentence and once more
+ * the paragraph's first name, which is its subject as a rule, so that it outweighs those that are alike; its sentence;
+ * the names in it, or the paragraph's first and the words next to the gap where it has none; all names of the paragraph.
  */
 export function queriesForGap(masked: string, gap: number): string[] {
   const at = gapPosition(masked, gap);
@@ -30,8 +30,10 @@ export function queriesForGap(masked: string, gap: number): string[] {
   const names = namesOf(masked.slice(start, end));
   const near = [...before.slice(-NEIGHBOURS), ...after.slice(0, NEIGHBOURS)];
   const subject = namesOf(masked).slice(0, 1);
+  const subjectWords = subject.flatMap((name) => name.split(' '));
   return distinctQueries([
-    windowOf(before, after),
+    [...windowOf(before, after, MAXIMUM_QUERY_WORDS - subjectWords.length), ...subjectWords],
+    windowOf(before, after, MAXIMUM_QUERY_WORDS),
     names.length > 0 ? names : [...subject, ...near.filter((word) => !isFunctionWord(word))],
     namesOf(masked),
   ]);
@@ -87,11 +89,11 @@ function isFunctionWord(word: string): boolean {
   return FUNCTION_WORDS.has(word.toLowerCase());
 }
 
-/** The words nearest to the gap, in text order. */
-function windowOf(before: readonly string[], after: readonly string[]): string[] {
-  const half = MAXIMUM_QUERY_WORDS / 2;
-  const right = Math.min(after.length, Math.max(half, MAXIMUM_QUERY_WORDS - before.length));
-  const left = Math.min(before.length, MAXIMUM_QUERY_WORDS - right);
+/** The words nearest to the gap, in text order, `most` at most. */
+function windowOf(before: readonly string[], after: readonly string[], most: number): string[] {
+  const half = Math.floor(most / 2);
+  const right = Math.min(after.length, Math.max(half, most - before.length));
+  const left = Math.min(before.length, Math.max(0, most - right));
   return [...before.slice(before.length - left), ...after.slice(0, right)];
 }
 
@@ -99,7 +101,7 @@ function distinctQueries(candidates: readonly (readonly string[])[]): string[] {
   const queries = candidates.map((words) =>
     words.join(' ').split(' ').slice(0, MAXIMUM_QUERY_WORDS).join(' '),
   );
-  return [...new Set(queries.filter((query) => query !== ''))].slice(0, MAXIMUM_QUERIES);
+  return [...new Set(queries.filter((query) => query !== ''))];
 }
 
 /** The range of the sentence that holds position `at`, UTF-16. */

@@ -1,5 +1,11 @@
 // The oracle's plan: what to look up in which order, and what would count as having found it.
-import type { Gold, MaskTask, Task } from '@masksearch/core';
+import {
+  RandomStream,
+  type Gold,
+  type MaskTask,
+  type QuestionTask,
+  type Task,
+} from '@masksearch/core';
 import {
   gapsOfSentence,
   namesAroundGap,
@@ -18,16 +24,31 @@ export interface PlanStep {
   readonly anchors: readonly string[];
 }
 
-/** One step per gap in text order, or the steps of the question. */
-export function planOf(task: Task): PlanStep[] {
-  if (task.type === 'ramp') {
-    return task.slots.map((slot, i) => ({
-      number: sentenceNumber(task, i),
-      queries: queriesForGap(task.masked, i),
-      looksFor: { text: slot.text, aliases: slot.aliases },
-      anchors: anchorsOf(task, i),
-    }));
-  }
+/**
+ * One step per gap in text order, or the steps of the question.
+ * @param seed Draws in which order a step tries its queries, the last of which stays the last resort; without it the
+ *   surest comes first.
+ */
+export function planOf(task: Task, seed?: number): PlanStep[] {
+  const steps = task.type === 'ramp' ? gapSteps(task) : questionSteps(task);
+  if (seed === undefined) return steps;
+  return steps.map((step) => {
+    const stream = new RandomStream(seed, 'teacher-queries', task.id, step.number);
+    const last = step.queries.slice(-1);
+    return { ...step, queries: [...stream.shuffled(step.queries.slice(0, -1)), ...last] };
+  });
+}
+
+function gapSteps(task: MaskTask): PlanStep[] {
+  return task.slots.map((slot, i) => ({
+    number: sentenceNumber(task, i),
+    queries: queriesForGap(task.masked, i),
+    looksFor: { text: slot.text, aliases: slot.aliases },
+    anchors: anchorsOf(task, i),
+  }));
+}
+
+function questionSteps(task: QuestionTask): PlanStep[] {
   // Questions that come without steps are looked up as they are.
   const steps =
     task.steps.length > 0

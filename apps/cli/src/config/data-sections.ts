@@ -124,6 +124,10 @@ export const trajectoriesSchema = section(
     teacher: setting(z.enum(['oracle', 'models']), {
       about: 'who makes them: the oracle, or the language models of the synthesis section',
     }).default('oracle'),
+    queryOrder: setting(z.enum(['surest', 'drawn']), {
+      about:
+        'which query of a look-up the oracle tries first: the surest, or one drawn, so that the student sees searches that fail, and reinforcement learning can find out which work',
+    }).default('surest'),
     concurrency: setting(z.int().min(1).max(4096), {
       about: 'episodes under way at once; changes no result',
       unit: 'episodes',

@@ -22,7 +22,7 @@ export async function trajectoriesStage(run: RunContext, config: RunConfig): Pro
   }
   return runStage(run, {
     name: 'trajectories',
-    config: { share: config.trajectories.share, ...episodeSettings(config) },
+    config: { ...teacherSettings(config), ...episodeSettings(config) },
     inputs: { ...(await episodeInputs(run, config)), ...(await conversationInputs(config)) },
     resumable: false,
     execute: (work) =>
@@ -32,19 +32,25 @@ export async function trajectoriesStage(run: RunContext, config: RunConfig): Pro
   });
 }
 
+function teacherSettings({ trajectories }: RunConfig) {
+  const { share, queryOrder } = trajectories;
+  return { share, queryOrder };
+}
+
 async function teachTasks(
   run: RunContext,
   config: RunConfig,
   work: StageWork,
   search: SearchTool,
 ): Promise<StageResult> {
-  const { share } = config.trajectories;
+  const { share, queryOrder, concurrency } = config.trajectories;
   const { played: tasks } = divideTasks(await readTasks(run, 'train'), share);
   const environment = {
     ...openConversation(run, config),
     search,
     config: resolveEpisodeConfig(config.episode),
-    concurrency: config.trajectories.concurrency,
+    ...(queryOrder === 'drawn' ? { querySeed: work.seed } : {}),
+    concurrency,
     signal: work.signal,
   };
   const progress = work.progress('episodes');
