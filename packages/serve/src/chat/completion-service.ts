@@ -148,7 +148,7 @@ export class CompletionService {
       const turn = job.turnOf(index, attempt);
       const choice = this.#choice(job, index, turn, await sampleWholeTurn(turn));
       if (choice.calls.length > 0) return choice;
-      if (turn.grammar !== null && choice.finish === 'length') return choice;
+      if (choice.finish === 'length' && turn.grammar?.isWhole === false) return choice;
       const problem = check(choice.content);
       if (problem === null) return choice;
       if (attempt + 1 < tries) continue;

@@ -65,15 +65,22 @@ describe('an answer in JSON', () => {
     expect(pieces).toBeGreaterThan(10);
   });
 
-  it('says that its length cut it off', async () => {
+  it('is closed where its length would cut it off, and says so; what is too short is cut', async () => {
     const client = await connect({ model: await tinyModel() });
-    const [choice] = (
-      await client.chat.completions.create(
-        ask({ max_tokens: 5, seed: 1, response_format: { type: 'json_object' } }),
-      )
-    ).choices;
-    expect(choice?.finish_reason).toBe('length');
-    expect(choice?.message.content).toMatch(/^\{/);
+    const schema = z.strictObject({ words: z.array(z.string().min(9)).length(2) });
+    const answer = async (max_tokens: number) => {
+      const request = {
+        ...ask({ max_tokens, seed: 1 }),
+        response_format: zodResponseFormat(schema, 'w'),
+      };
+      return (await client.chat.completions.create(request)).choices[0];
+    };
+    const closed = await answer(40);
+    expect(closed?.finish_reason).toBe('length');
+    expect(schema.parse(JSON.parse(closed?.message.content ?? '')).words).toHaveLength(2);
+    const cut = await answer(4);
+    expect(cut?.finish_reason).toBe('length');
+    expect(cut?.message.content).toMatch(/^\{/);
   });
 
   it('ends where the value does, or at the end token where it could go on', async () => {

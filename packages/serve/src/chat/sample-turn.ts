@@ -83,7 +83,7 @@ export async function* sampleTurn(job: TurnJob): AsyncGenerator<void, 'stop' | '
         maxTokens: Math.min(pieceTokens, maxTokens - sampled),
         temperature,
         topP,
-        ...(grammar === null ? {} : { allowed: grammar.allowed }),
+        ...(grammar === null ? {} : { allowed: grammar.allowed(maxTokens - sampled) }),
         stop,
         turn: 0,
         signal,
@@ -96,7 +96,7 @@ export async function* sampleTurn(job: TurnJob): AsyncGenerator<void, 'stop' | '
       if (wasStopped || reason !== 'length' || sampled >= maxTokens) {
         text.end();
         yield;
-        return wasStopped ? 'stop' : 'length';
+        return wasStopped && grammar?.wasHurried !== true ? 'stop' : 'length';
       }
       yield;
     }

@@ -181,7 +181,7 @@ describe('TokenGrammar', () => {
           (at, byte) => matcher.step(at, byte) as MatchState,
           matcher.start,
         );
-        const bits = grammar.allowed(state);
+        const { bits } = grammar.allowed(state, Infinity);
         expect(bits).toHaveLength(Math.ceil((V + 40) / 32));
         const special = new Set(tokenizer.specialTokens.map((token) => tokenizer.specialId(token)));
         for (let id = 0; id < V + 40; id++) {
@@ -197,6 +197,32 @@ describe('TokenGrammar', () => {
       }),
       { numRuns: 20 },
     );
+  });
+
+  it('makes a text whole within the tokens that are left, if they can be enough', () => {
+    const { pattern } = jsonPatternOf(schemaOf(record).node);
+    const { shortest } = new Matcher(pattern).start;
+    const grammar = grammarOf(pattern);
+    fc.assert(
+      fc.property(picks, fc.integer({ min: shortest, max: 3 * shortest }), (stream, most) => {
+        const pick = picker(stream);
+        const position = grammar.start();
+        const ids: number[] = [];
+        while (!position.isOver && ids.length < most) {
+          const bits = position.allowed(most - ids.length);
+          const possible = Array.from({ length: V }, (_, id) => id).filter((id) => isSet(bits, id));
+          const id = possible[pick(possible.length)] as number;
+          position.take(id);
+          ids.push(id);
+        }
+        expect(position.isOver).toBe(true);
+        expect(() => void JSON.parse(tokenizer.decode(ids))).not.toThrow();
+      }),
+      { numRuns: 30 },
+    );
+    const cut = grammar.start();
+    expect(cut.allowed(shortest - 1)).toEqual(grammar.start().allowed(Infinity));
+    expect(cut.wasHurried).toBe(false);
   });
 
   it('refuses a token that was not allowed', () => {

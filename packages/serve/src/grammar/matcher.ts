@@ -1,6 +1,6 @@
 // Reads a text byte by byte along a pattern: a pushdown automaton whose states are made, and kept, as they are reached.
 import { InputError } from '@masksearch/core';
-import type { Pattern, Repeat } from './pattern.ts';
+import { type Pattern, type Repeat, shortestLength } from './pattern.ts';
 
 /** Ways to read one text; only a grammar that contradicts good sense has so many. */
 const MOST_READINGS = 4096;
@@ -10,6 +10,8 @@ interface Rest {
   readonly pattern: Pattern | null;
   readonly after: Rest | null;
   readonly id: number;
+  /** Bytes of its shortest text. */
+  readonly shortest: number;
   readonly before: Map<Pattern, Rest>;
 }
 
@@ -19,6 +21,8 @@ export interface MatchState {
   readonly isEnd: boolean;
   /** Nothing may follow. */
   readonly isOver: boolean;
+  /** Bytes that must follow at least. */
+  readonly shortest: number;
   /** Each begins with a byte. */
   readonly readings: readonly Rest[];
   /** What follows a byte, by the byte; null for nothing. */
@@ -27,7 +31,7 @@ export interface MatchState {
 
 export class Matcher {
   readonly start: MatchState;
-  readonly #end: Rest = { pattern: null, after: null, id: 0, before: new Map() };
+  readonly #end: Rest = { pattern: null, after: null, id: 0, shortest: 0, before: new Map() };
   readonly #states = new Map<string, MatchState>();
   readonly #fewer = new WeakMap<Repeat, Repeat>();
   #rests = 1;
@@ -74,7 +78,8 @@ export class Matcher {
     if (known !== undefined) return known;
     const isEnd = readings[0] === this.#end;
     const isOver = isEnd && readings.length === 1;
-    const state: MatchState = { isEnd, isOver, readings, next: [] };
+    const shortest = Math.min(...readings.map((rest) => rest.shortest));
+    const state: MatchState = { isEnd, isOver, shortest, readings, next: [] };
     this.#states.set(key, state);
     return state;
   }
@@ -103,7 +108,8 @@ export class Matcher {
   #before(after: Rest, pattern: Pattern): Rest {
     const known = after.before.get(pattern);
     if (known !== undefined) return known;
-    const rest: Rest = { pattern, after, id: this.#rests++, before: new Map() };
+    const shortest = shortestLength(pattern) + after.shortest;
+    const rest: Rest = { pattern, after, id: this.#rests++, shortest, before: new Map() };
     after.before.set(pattern, rest);
     return rest;
   }

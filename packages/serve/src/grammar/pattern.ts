@@ -50,3 +50,34 @@ export function optional(pattern: Pattern): Pattern {
 export function reference(resolve: () => Pattern): Pattern {
   return { kind: 'reference', resolve };
 }
+
+const lengths = new WeakMap<Pattern, number>();
+
+/**
+ * Bytes of the shortest text of a pattern; Infinity where there is none. Of patterns that hold each other it may be more
+ * than that.
+ */
+export function shortestLength(pattern: Pattern, within: ReadonlySet<Pattern> = new Set()): number {
+  const known = lengths.get(pattern);
+  if (known !== undefined) return known;
+  if (within.has(pattern)) return Infinity;
+  const inside = new Set(within).add(pattern);
+  const length = ((): number => {
+    switch (pattern.kind) {
+      case 'byte':
+        return 1;
+      case 'sequence':
+        return pattern.parts.reduce((sum, part) => sum + shortestLength(part, inside), 0);
+      case 'choice':
+        return Math.min(...pattern.options.map((option) => shortestLength(option, inside)));
+      case 'repeat':
+        return pattern.least === 0 ? 0 : pattern.least * shortestLength(pattern.pattern, inside);
+      case 'reference':
+        return shortestLength(pattern.resolve(), inside);
+      default:
+        return pattern satisfies never;
+    }
+  })();
+  if (length < Infinity) lengths.set(pattern, length); // else another way round may be shorter
+  return length;
+}

@@ -14,11 +14,20 @@ export interface TokenGrammarOptions {
   readonly ends: readonly number[];
 }
 
+/** Tokens that may follow a state. */
+interface Allowed {
+  /** (⌈V / 32⌉) see `GenerateRequest.allowed`. */
+  readonly bits: Uint32Array;
+  /** Bytes that must still follow the worst of them. */
+  readonly longestRest: number;
+  readonly isEmpty: boolean;
+}
+
 /** Shared by all turns that are held to it; what is worked out for one is there for the next. */
 export class TokenGrammar {
   readonly #options: TokenGrammarOptions;
   readonly #matcher: Matcher;
-  readonly #allowed = new WeakMap<MatchState, Uint32Array>();
+  readonly #allowed = new WeakMap<MatchState, Allowed>();
 
   /** @throws {InputError} there are too many ways to read a text. */
   constructor(pattern: Pattern, options: TokenGrammarOptions) {
@@ -40,14 +49,21 @@ export class TokenGrammar {
     return isOver || (isEnd && this.#options.ends.length === 0);
   }
 
-  /** (⌈V / 32⌉) bits of the tokens that may follow; see `GenerateRequest.allowed`. */
-  allowed(state: MatchState): Uint32Array {
-    const known = this.#allowed.get(state);
-    if (known !== undefined) return known;
-    const bits = this.#walk(state);
-    if (state.isEnd) for (const id of this.#options.ends) setBit(bits, id);
-    this.#allowed.set(state, bits);
-    return bits;
+  /**
+   * (⌈V / 32⌉) bits of the tokens that may follow. Where few are left of a turn, only those with which the text can still
+   * become whole: a byte takes one token at most.
+   * @param left Tokens that the turn may still have, the next one among them.
+   */
+  allowed(state: MatchState, left: number): { readonly bits: Uint32Array; isHurried: boolean } {
+    let all = this.#allowed.get(state);
+    if (all === undefined) {
+      all = this.#walk(state, Infinity);
+      this.#allowed.set(state, all);
+    }
+    const free = { bits: all.bits, isHurried: false };
+    if (left - 1 >= all.longestRest || left < state.shortest) return free;
+    const { bits, isEmpty } = this.#walk(state, left - 1);
+    return isEmpty ? free : { bits, isHurried: true };
   }
 
   /** @throws {InputError} the token was not allowed. */
@@ -64,10 +80,12 @@ export class TokenGrammar {
     return next;
   }
 
-  #walk(start: MatchState): Uint32Array {
-    const { trie, vocabularySize } = this.#options;
+  /** @param most Bytes that may have to follow the token. */
+  #walk(start: MatchState, most: number): Allowed {
+    const { trie, vocabularySize, ends } = this.#options;
     const { bytes, depths, skips, firsts, ids, deepest } = trie;
     const bits = new Uint32Array(Math.ceil(vocabularySize / 32));
+    let longestRest = 0;
     const path = Array.from({ length: deepest + 1 }, () => start); // state after so many bytes
     for (let node = 0; node < bytes.length;) {
       const depth = depths[node] as number;
@@ -77,11 +95,15 @@ export class TokenGrammar {
         continue;
       }
       path[depth] = state;
-      const last = firsts[node + 1] as number;
-      for (let i = firsts[node] as number; i < last; i++) setBit(bits, ids[i] as number);
+      const [first, last] = [firsts[node] as number, firsts[node + 1] as number];
+      if (first < last && state.shortest <= most) {
+        for (let i = first; i < last; i++) setBit(bits, ids[i] as number);
+        longestRest = Math.max(longestRest, state.shortest);
+      }
       node++;
     }
-    return bits;
+    if (start.isEnd) for (const id of ends) setBit(bits, id);
+    return { bits, longestRest, isEmpty: bits.every((word) => word === 0) };
   }
 }
 
@@ -89,6 +111,7 @@ export class TokenGrammar {
 export class GrammarPosition {
   readonly #grammar: TokenGrammar;
   #state: MatchState;
+  #wasHurried = false;
 
   constructor(grammar: TokenGrammar, state: MatchState) {
     this.#grammar = grammar;
@@ -100,8 +123,21 @@ export class GrammarPosition {
     return this.#grammar.isOver(this.#state);
   }
 
-  get allowed(): Uint32Array {
-    return this.#grammar.allowed(this.#state);
+  /** The text may end here. */
+  get isWhole(): boolean {
+    return this.#state.isEnd;
+  }
+
+  /** True where the end of the turn has kept tokens out. */
+  get wasHurried(): boolean {
+    return this.#wasHurried;
+  }
+
+  /** (⌈V / 32⌉) bits of the tokens that may follow. @param left As in `TokenGrammar.allowed`. */
+  allowed(left: number): Uint32Array {
+    const { bits, isHurried } = this.#grammar.allowed(this.#state, left);
+    this.#wasHurried ||= isHurried;
+    return bits;
   }
 
   /** @throws {InputError} the token was not allowed. */
