@@ -98,6 +98,12 @@ describe('a JSON pattern', () => {
     for (const text of wrong) expect(accepts(pattern, text)).toBe(false);
   });
 
+  it('holds a string to its least length also where the most is only checked', () => {
+    const { pattern } = jsonPatternOf(schemaOf(z.string().min(2).max(4000)).node);
+    expect(['"ab"', '"a😀"'].map((text) => accepts(pattern, text))).toEqual([true, true]);
+    expect(['""', '"a"'].map((text) => accepts(pattern, text))).toEqual([false, false]);
+  });
+
   it('follows references, also to what holds itself', () => {
     const tree = z.strictObject({
       name: z.string(),

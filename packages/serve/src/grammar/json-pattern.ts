@@ -174,8 +174,10 @@ function stringPattern({ minLength, maxLength }: SchemaNode): [held: readonly st
   const least = countOf(minLength) ?? 0;
   const most = countOf(maxLength) ?? Infinity;
   if (least > most) throw refused('minLength to be at most maxLength');
-  if (least === 0 && most === Infinity) return [['minLength'], string];
-  if (least > LONGEST_COUNTED || (most > LONGEST_COUNTED && most < Infinity)) return [[], string];
+  if (least > LONGEST_COUNTED) return [[], string];
+  if (most > LONGEST_COUNTED) {
+    return [['minLength', ...(most === Infinity ? ['maxLength'] : [])], stringOf(least, Infinity)];
+  }
   return [['minLength', 'maxLength'], stringOf(least, most)];
 }
 

@@ -94,9 +94,10 @@ function separated(item: Pattern, least: number, most: number): Pattern {
   return least === 0 ? optional(some) : some;
 }
 
-/** A string of so many UTF-16 units, none of them half of a longer character. */
+/** A string of so many UTF-16 units; with an upper bound, of characters of one unit only. */
 export function stringOf(least: number, most: number): Pattern {
-  return sequence(quote, repeat(unit, least, most), quote);
+  const character = most === Infinity ? choice(unit, pair) : unit;
+  return sequence(quote, repeat(character, least, most), quote);
 }
 
 export interface Member {
