@@ -32,6 +32,15 @@ void KeyValueCache::reserve(const DecoderConfig& config, DataType type, int leng
   data_ = std::move(grown);
 }
 
+void KeyValueCache::copy_first(const DecoderConfig& config, const KeyValueCache& from, int tokens) {
+  const DataType type = data_.data().type;
+  const size_t bytes = size_t(tokens) * size_t(stored_row(type, config.head_width)) * bytes_of(type);
+  const ptrdiff_t heads = ptrdiff_t(config.layers) * 2 * config.key_value_heads;
+  for (ptrdiff_t head = 0; head < heads; head++)
+    std::memcpy((data_.data() + head * ptrdiff_t(head_cells(config))).data,
+                (from.data_.data() + head * ptrdiff_t(from.head_cells(config))).data, bytes);
+}
+
 KeyValues KeyValueCache::layer(const DecoderConfig& config, int layer) const {
   const size_t cells = head_cells(config);
   const ptrdiff_t all_heads = ptrdiff_t(size_t(config.key_value_heads) * cells);

@@ -12,6 +12,8 @@ class KeyValueCache {
   // Room for `length` tokens, of which the first `kept` already hold keys and values; the sequence
   // will have `most` tokens at most.
   void reserve(const DecoderConfig& config, DataType type, int length, int kept, int most);
+  // The first `tokens`, a multiple of kPanel, are those of `from`. There is room for them.
+  void copy_first(const DecoderConfig& config, const KeyValueCache& from, int tokens);
   KeyValues layer(const DecoderConfig& config, int layer) const;
   void release();
 

@@ -13,7 +13,18 @@ namespace {
 
 struct Sequence : TurnSequence {
   KeyValueCache cache;
+  int64_t weights = 0;  // what all of the cache was computed with, see `weights_now`; -1: several
 };
+
+// How many of a's tokens can have the keys and values of b, of which the first `kept` are or will
+// be there: as far as the two begin alike, in whole tiles, without the token that `decode` reads.
+int shared_tokens(const Sequence& a, const Sequence& b, int kept) {
+  const int most = std::min(kept, int(a.tokens.size()) - 1);
+  if (most < kPanel) return 0;
+  const auto start = a.tokens.begin();
+  const auto differs = std::mismatch(start, start + most, b.tokens.begin()).first;
+  return int(differs - start) / kPanel * kPanel;
+}
 
 }  // namespace
 
@@ -25,8 +36,14 @@ struct Sampler::Impl {
         max_context(context) {}
 
   WeightsAge age() const { return {model.cache_epoch, model.version}; }
+  // Grows whenever weights may have been written, also where caches stay in use.
+  int64_t weights_now() const { return decoder.weights_epoch + decoder.adapter_epoch; }
   // Runs `take[i]` pending tokens of each sequence through the layers; returns the output (N, C).
   const float* read(const std::vector<Sequence*>& sequences, const std::vector<int>& take);
+  static bool waits_for(const Sequence& sequence, const std::vector<Sequence*>& batch,
+                        const std::vector<int>& take);
+  // Takes over what an open sequence has of the same beginning and this one has not.
+  void copy_beginning(Sequence* sequence);
   void read_prompts();
   void decode();
 
@@ -49,6 +66,8 @@ const float* Sampler::Impl::read(const std::vector<Sequence*>& batch,
   rows.clear();
   for (size_t i = 0; i < batch.size(); i++) {
     Sequence& s = *batch[i];
+    if (s.cached == 0) s.weights = weights_now();
+    if (s.weights != weights_now()) s.weights = -1;
     rows.add(s.tokens.data() + s.cached, take[i], s.cached);
     s.cache.reserve(c, type, s.cached + take[i], s.cached, max_context);
   }
@@ -76,15 +95,44 @@ const float* Sampler::Impl::read(const std::vector<Sequence*>& batch,
   return a.x;
 }
 
-// Everything but the last pending token of each sequence, which `decode` reads.
+void Sampler::Impl::copy_beginning(Sequence* sequence) {
+  const Sequence* source = nullptr;
+  int tokens = sequence->cached;
+  for (const auto& [handle, other] : turns.all()) {
+    if (&other == sequence || other.cached == 0 || other.weights != weights_now()) continue;
+    const int shared = shared_tokens(*sequence, other, other.cached);
+    if (shared <= tokens) continue;
+    source = &other;
+    tokens = shared;
+  }
+  if (source == nullptr) return;
+  const DecoderConfig& c = decoder.config;
+  sequence->cache.reserve(c, decoder.type, tokens, sequence->cached, max_context);
+  sequence->cache.copy_first(c, source->cache, tokens);
+  sequence->cached = tokens;
+  sequence->cache_epoch = model.cache_epoch;
+  sequence->weights = weights_now();
+}
+
+// Whether the batch reads, of the same beginning, more than the sequence has.
+bool Sampler::Impl::waits_for(const Sequence& sequence, const std::vector<Sequence*>& batch,
+                              const std::vector<int>& take) {
+  for (size_t i = 0; i < batch.size(); i++)
+    if (shared_tokens(sequence, *batch[i], batch[i]->cached + take[i]) > sequence.cached) return true;
+  return false;
+}
+
+// Everything but the last pending token of each sequence, which `decode` reads. What begins like a
+// sequence that is being read waits for it: the samples of one prompt read it once.
 void Sampler::Impl::read_prompts() {
   for (;;) {
     std::vector<Sequence*> batch;
     std::vector<int> take;
     int space = kPromptRows;
     for (Sequence* s : turns.running()) {
+      if (s->pending() > 1) copy_beginning(s);
       const int wanted = std::min(s->pending() - 1, space);
-      if (wanted < 1) continue;
+      if (wanted < 1 || waits_for(*s, batch, take)) continue;
       batch.push_back(s);
       take.push_back(wanted);
       space -= wanted;

@@ -29,10 +29,12 @@ size_t most_held_by(const Shape& shape, const MemoryUse& use) {
   }
   if (use.sequences > 0) {
     Sampler sampler(*f.model, use.sequences, use.context_tokens);
-    const std::vector<int32_t> prompt(size_t(use.context_tokens) - 3, 1);
-    for (int s = 0; s < use.sequences; s++)
+    std::vector<int32_t> prompt(size_t(use.context_tokens) - 3, 1);
+    for (int s = 0; s < use.sequences; s++) {
+      prompt[0] = s;  // none begins like another, so all are read
       sampler.generate(sampler.open(prompt.data(), int(prompt.size()), 1, uint32_t(s)),
                        {3, {}, 1.0f, 0});
+    }
     std::vector<Generated> finished;
     while (sampler.step(&finished)) {
     }

@@ -206,6 +206,51 @@ TEST("a turn keeps to top_p and allowed tokens; what cannot be is refused") {
   CHECK_THROWS(std::invalid_argument, "at least one allowed token", refused(1, {3u << 30}));
 }
 
+TEST("sequences that begin alike give what each gives alone, also one that comes later") {
+  DecoderConfig config = kConfig;
+  config.head_width = 24;  // not a whole tile of bfloat16
+  Random random(5);
+  std::vector<std::vector<int32_t>> prompts(1);
+  for (int t = 0; t < 80; t++) prompts[0].push_back(random.below(config.vocabulary_size));
+  for (const int same : {80, 65, 64, 63, 33, 0}) {
+    prompts.emplace_back(prompts[0].begin(), prompts[0].begin() + same);
+    for (int t = 0; t < same % 5; t++) prompts.back().push_back((prompts[0][size_t(same)] + 1) % 30);
+  }
+  prompts.back().push_back(1);
+  each_storage([&](DataType type, const std::string& storage) {
+    Model model(config, 2, {}, type);
+    fill_weights(&model, 82);
+    const auto open = [&](Sampler* sampler, size_t i) {
+      const int handle = sampler->open(prompts[i].data(), int(prompts[i].size()), uint32_t(i), 3);
+      sampler->generate(handle, {9, {}, 1, 0});
+      return handle;
+    };
+    const auto check_alone = [&](size_t i, const Generated& turn) {
+      Sampler sampler(model, 1, 256);
+      open(&sampler, i);
+      const Generated alone = run(&sampler).at(0);
+      const std::string what = storage + ", prompt " + std::to_string(i);
+      CHECK(turn.tokens == alone.tokens);
+      CHECK_SAME_BITS(what, turn.log_probs.data(), alone.log_probs.data(), alone.log_probs.size());
+    };
+    Sampler sampler(model, 4, 256);
+    std::vector<int> handles;
+    for (size_t i = 0; i < prompts.size(); i++) handles.push_back(open(&sampler, i));
+    for (const Generated& turn : run(&sampler)) {
+      const auto handle = std::find(handles.begin(), handles.end(), turn.sequence);
+      check_alone(size_t(handle - handles.begin()), turn);
+    }
+    // What was kept under other weights is not taken over, whether they are a new version or not.
+    for (const bool version : {false, true}) {
+      float* weights = model.weights();
+      for (size_t i = 0; i < model.parameter_count(); i++) weights[i] *= 1.5f;
+      if (version) model.set_version(7);
+      open(&sampler, 1);
+      check_alone(1, run(&sampler).at(0));
+    }
+  });
+}
+
 TEST("more turns than max_sequences wait and finish in the order they came") {
   const auto model = make_model();
   Sampler sampler(*model, 2, 64);
