@@ -42,6 +42,8 @@ struct Product {
   ptrdiff_t init_row;
   float* c;
   ptrdiff_t c_row;
+  // A hint: what is read after b and may be fetched while b is; null: what lies behind b.
+  const T* ahead = nullptr;
 };
 using MatMul = Product<void>;  // its type is that of the table of kernels it is given to
 
@@ -71,6 +73,7 @@ struct Attention {
   float* log_sums;  // row r at r * log_sums_row: log of the softmax's denominator; or null
   ptrdiff_t log_sums_row;
   float* scratch;   // attention_scratch(rows, longest length, D)
+  const void* next_keys = nullptr;  // of the call after this one, where they are known
 };
 inline ptrdiff_t score_row(int length) { return ptrdiff_t(panels(length)) * kPanel + 16; }
 inline size_t attention_scratch(int rows, int length, int head_width) {

@@ -133,7 +133,8 @@ MemoryPlan plan_memory(const DecoderConfig& config, const MemoryUse& use) {
   if (training) {
     longest = use.longest_sequence == 0 ? use.batch_tokens
                                         : std::min(use.longest_sequence, use.batch_tokens);
-    const size_t n = size_t(std::min(use.batch_tokens, std::max(kPassTokens, longest)));
+    const int pass = std::max(pass_tokens(use.lora.rank > 0), longest);
+    const size_t n = size_t(std::min(use.batch_tokens, pass));
     const size_t sequences = (n + longest - 1) / longest;
     plan.activations = config.layers * layer_activations(config, w, n, true) +
                        2 * n * w.width * kFloat +

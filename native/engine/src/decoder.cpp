@@ -30,12 +30,18 @@ void Rows::add(const int32_t* first_token, int token_count, int position) {
 
 void Rows::plan(const DecoderConfig& config, DataType type) {
   tasks.clear();
+  // Many single rows go through all their heads one by one, so that a head's keys are fetched early.
+  const int together = int(segments.size()) < kSegmentsOfOwnTasks ? 1 : config.key_value_heads;
   for (int s = 0; s < int(segments.size()); s++) {
     const int rows = segments[s].count;
-    const int heads = rows == 1 ? config.key_value_heads : config.heads;
+    if (rows == 1) {
+      for (int head = 0; head < config.key_value_heads; head += together)
+        tasks.push_back({s, 0, 1, head, together});
+      continue;
+    }
     for (int first = 0; first < rows; first += attention_rows(type))
-      for (int head = 0; head < heads; head++)
-        tasks.push_back({s, first, std::min(attention_rows(type), rows - first), head});
+      for (int head = 0; head < config.heads; head++)
+        tasks.push_back({s, first, std::min(attention_rows(type), rows - first), head, 1});
   }
   const auto cost = [&](const AttentionTask& t) {
     return int64_t(t.rows) * (segments[t.segment].position + t.first + t.rows);
@@ -215,26 +221,32 @@ void Decoder::attend(const Rows& rows, const LayerActivations& a, const KeyValue
     const AttentionTask& task = rows.tasks[index];
     const Segment& s = rows.segments[task.segment];
     const KeyValues& kv = cache[task.segment];
+    const auto keys_of = [&](int head) {
+      return (kv.keys + ptrdiff_t(size_t(head) * kv.head_cells)).data;
+    };
     // One row: its query heads of one key/value head are the rows. They see the same keys.
     const bool single = s.count == 1;
-    const int head = single ? task.head * group : task.head;
-    const ptrdiff_t key_head = ptrdiff_t(size_t(head / group) * kv.head_cells);
     const ptrdiff_t at = s.row + task.first;
-    Attention g;
-    g.rows = single ? group : task.rows;
-    g.first_length = s.position + task.first + 1;
-    g.length_step = single ? 0 : 1;
-    g.head_width = D;
-    g.queries = (a.qkv + (at * ld + ptrdiff_t(head) * D)).data;
-    g.query_row = single ? D : ld;
-    g.keys = (kv.keys + key_head).data;
-    g.values = (kv.values + key_head).data;
-    g.out = (a.attention + (at * width + ptrdiff_t(head) * D)).data;
-    g.out_row = single ? D : width;
-    g.log_sums = a.log_sums == nullptr ? nullptr : a.log_sums + size_t(head) * rows.count + at;
-    g.log_sums_row = single ? rows.count : 1;
-    g.scratch = attention_scratch_[worker].data();
-    kernels.attention(g);
+    for (int i = 0; i < task.heads; i++) {
+      const int head = single ? (task.head + i) * group : task.head;
+      const int key_head = head / group;
+      Attention g;
+      g.rows = single ? group : task.rows;
+      g.first_length = s.position + task.first + 1;
+      g.length_step = single ? 0 : 1;
+      g.head_width = D;
+      g.queries = (a.qkv + (at * ld + ptrdiff_t(head) * D)).data;
+      g.query_row = single ? D : ld;
+      g.keys = keys_of(key_head);
+      g.values = (kv.values + ptrdiff_t(size_t(key_head) * kv.head_cells)).data;
+      g.out = (a.attention + (at * width + ptrdiff_t(head) * D)).data;
+      g.out_row = single ? D : width;
+      g.log_sums = a.log_sums == nullptr ? nullptr : a.log_sums + size_t(head) * rows.count + at;
+      g.log_sums_row = single ? rows.count : 1;
+      g.scratch = attention_scratch_[worker].data();
+      if (i + 1 < task.heads) g.next_keys = keys_of(key_head + 1);
+      kernels.attention(g);
+    }
   });
 }
 
@@ -276,11 +288,14 @@ void Decoder::layer_forward(int layer, const Rows& rows, const LayerActivations&
     linear(runner, n, 2 * F, C, hidden, packed.gate_up.data(), {nullptr, 0}, gate_up);
     adapt(runner, layer, kGate, first, n, hidden, a, gate_up);
     adapt(runner, layer, kUp, first, n, hidden, a, gate_up.column(F));
-    runner.run_ranges(n, 8, [&](int begin, int end, int) {
-      kernels.swiglu(end - begin, F, gate_up.from(begin).data, gate_up.row,
-                     product.from(begin).data.data);
+    runner.run_ranges(n, 8, [&](int begin, int end, int worker) {
+      OneThread here(worker);
+      for (int t = begin; t < end; t += kRowsAtOnce) {  // kept while they are in the first cache
+        const int rows = std::min(kRowsAtOnce, end - t);
+        kernels.swiglu(rows, F, gate_up.from(t).data, gate_up.row, product.from(t).data.data);
+        if (kept.data.data != nullptr) keep(here, rows, 2 * F, gate_up.from(t), kept.from(t));
+      }
     });
-    keep(runner, n, 2 * F, gate_up, kept);
     const Target out = Target{x_out, C}.from(first);
     linear(runner, n, C, F, product, packed.down.data(), x_mid, out);
     adapt(runner, layer, kDown, first, n, product, a, out);

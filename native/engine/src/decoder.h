@@ -35,6 +35,7 @@ struct AttentionTask {
   int first;  // row within the segment
   int rows;
   int head;   // query head, or key/value head for single-row segments
+  int heads;  // key/value heads from there on, one after the other; 1 unless for single rows
 };
 
 // Rows that go through the decoder together: whole sequences, or pieces with a cache before them.

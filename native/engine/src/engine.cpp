@@ -13,14 +13,14 @@ namespace masksearch {
 
 namespace {
 
-// Calls body(first, last) over runs of sequences of at most kPassTokens (or one long sequence). Sums
+// Calls body(first, last) over runs of sequences of at most `most` tokens (or one long sequence). Sums
 // over tokens go on where the pass before ended, so passes change no result.
 template <class Body>
-void for_passes(const Batch& batch, const Body& body) {
+void for_passes(const Batch& batch, int most, const Body& body) {
   int first = 0;
   for (int s = 1; s <= batch.sequence_count; s++) {
     if (s < batch.sequence_count &&
-        batch.offsets[s + 1] - batch.offsets[first] <= kPassTokens)
+        batch.offsets[s + 1] - batch.offsets[first] <= most)
       continue;
     body(first, s);
     first = s;
@@ -179,7 +179,7 @@ AccumulateResult Model::accumulate(const Batch& batch, const TokenLoss& loss, fl
   impl_->decoder.adapter_use = AdapterUse::on;
   DropoutState& dropout = impl_->decoder.dropout;
   dropout = {impl_->decoder.lora.dropout > 0, uint32_t(impl_->version), impl_->accumulated++, 0};
-  for_passes(batch, [&](int first, int last) {
+  for_passes(batch, pass_tokens(impl_->decoder.frozen()), [&](int first, int last) {
     Impl& m = *impl_;
     m.gather(batch, first, last);
     if (m.labels.empty()) return;
@@ -202,7 +202,7 @@ void Model::score(const Batch& batch, float* log_probs, float* entropies, Adapte
   std::fill_n(entropies, batch.token_count, 0.0f);
   impl_->decoder.touch_trained();
   impl_->decoder.adapter_use = adapter;
-  for_passes(batch, [&](int first, int last) {
+  for_passes(batch, pass_tokens(impl_->decoder.frozen()), [&](int first, int last) {
     Impl& m = *impl_;
     m.gather(batch, first, last);
     if (m.labels.empty()) return;

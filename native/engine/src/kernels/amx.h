@@ -46,7 +46,14 @@ struct AmxPanel {
   ptrdiff_t init_row;
   char* c;
   ptrdiff_t c_row;
+  int rows;
+  ptrdiff_t ahead;  // what is prefetched of b, or instead of it
 };
+
+// Between two buffers.
+inline ptrdiff_t bytes_between(const void* from, const void* to) {
+  return reinterpret_cast<intptr_t>(to) - reinterpret_cast<intptr_t>(from);
+}
 
 // Up to 32 rows by 16 columns, or 32 where Right; Lower says that there are more than 16 rows.
 template <bool Lower, bool Right>
@@ -62,7 +69,7 @@ void amx_panel(const AmxPanel& t) {
     if (Lower) _tile_loadd(2, t.init + 16 * t.init_row, t.init_row);
     if (Lower && Right) _tile_loadd(3, t.init + 16 * t.init_row + 64, t.init_row);
   }
-  for (int row = 0; row < (Lower ? 32 : 16); row++) {
+  for (int row = 0; row < t.rows; row++) {
     __builtin_prefetch(t.c + row * t.c_row, 1);
     if (Right) __builtin_prefetch(t.c + row * t.c_row + 64, 1);
   }
@@ -70,7 +77,7 @@ void amx_panel(const AmxPanel& t) {
   const char* b = t.b;
   for (int step = 0; step < t.steps; step++, a += 64, b += 16 * t.b_row) {
     for (int row = 0; row < 16; row++) {
-      const char* ahead = b + (kAmxAhead + row) * t.b_row;
+      const char* ahead = b + t.ahead + row * t.b_row;
       __builtin_prefetch(ahead);
       if (Right) __builtin_prefetch(ahead + 64);
     }
@@ -141,6 +148,8 @@ void product_of_rows(const Product<bfloat16>& g) {
       t.init_row = g.init_row * kFloat;
       t.c = reinterpret_cast<char*>(g.c + i * g.c_row + j);
       t.c_row = g.c_row * kFloat;
+      t.rows = rows;
+      t.ahead = g.ahead == nullptr ? kAmxAhead * t.b_row : bytes_between(g.b, g.ahead);
       if (columns % 16 == 0) {
         amx_panel(rows, columns, t);
       } else {

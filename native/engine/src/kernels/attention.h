@@ -67,11 +67,16 @@ void store_values(int rows, int first, int head_width, const void* x, ptrdiff_t 
 
 // scores (rows, panels(keys) * 32) = x tiles^T
 template <class T>
+Product<T> score_product(int rows, int keys, int head_width, const T* x, ptrdiff_t ld,
+                         const void* tiles, float* scores, ptrdiff_t scores_row) {
+  constexpr DataType kType = data_type(static_cast<const T*>(nullptr));
+  return {rows, panels(keys) * kPanel, head_width, x, ld, static_cast<const T*>(tiles),
+          packed_row(kType), packed_panel(kType, head_width), nullptr, 0, scores, scores_row};
+}
+template <class T>
 void score_tiles(int rows, int keys, int head_width, const T* x, ptrdiff_t ld, const void* tiles,
                  float* scores, ptrdiff_t scores_row) {
-  constexpr DataType kType = data_type(static_cast<const T*>(nullptr));
-  matmul<T>({rows, panels(keys) * kPanel, head_width, x, ld, static_cast<const T*>(tiles),
-             packed_row(kType), packed_panel(kType, head_width), nullptr, 0, scores, scores_row});
+  matmul<T>(score_product(rows, keys, head_width, x, ld, tiles, scores, scores_row));
 }
 
 // A row of scores is narrowed where it lies: its elements follow its first one.
@@ -115,21 +120,109 @@ template <class T>
 constexpr int kAttentionTile = kTileRows;
 #endif
 
+// sums (rows, D) = probabilities (rows, keys) values, for scores that became probabilities.
+template <class T>
+Product<T> value_product(int rows, int keys, int head_width, float* scores, ptrdiff_t scores_row,
+                         const void* values, float* sums, ptrdiff_t sums_row) {
+  return {rows, head_width, keys, narrowed_row<T>(scores), narrowed_row_of<T>(scores_row),
+          static_cast<const T*>(values), kPerUnit<T> * head_width, kPerUnit<T> * kPanel, nullptr, 0,
+          sums, sums_row};
+}
+
+// Rows and steps for which attention is in steps: a few rows that see the same keys, as in decoding,
+// wait for keys and values more than they compute. Keys and values are taken in steps of kStepBytes
+// or one panel, and while one is worked on a later one is fetched: after the last keys come the
+// values, whose fetching goes on during the softmax, then the next call's keys. Sums are the chains
+// of one product. In float32 the arithmetic of a few rows is what they wait for.
+#if defined(__AMX_BF16__)
+template <class T>
+constexpr int kRowsInSteps = std::is_same_v<T, float> ? 0 : 8;
+#else
+template <class T>
+constexpr int kRowsInSteps = 0;
+#endif
+constexpr int kStepBytes = 4096;
+
+template <class T>
+int keys_in_step(int head_width) {
+  const int keys = kStepBytes / int(stored_row_of<T>(head_width) * sizeof(T)) / kPanel * kPanel;
+  return keys > kPanel ? keys : kPanel;
+}
+
+template <class T>
+void fetch(const T* from, ptrdiff_t count) {
+  constexpr ptrdiff_t kLine = 64 / sizeof(T);
+  for (ptrdiff_t i = 0; i < count; i += kLine) __builtin_prefetch(from + i);
+}
+
+template <class T>
+void score_in_steps(int keys, const Attention& g, ptrdiff_t ld) {
+  Product<T> p = score_product(g.rows, keys, g.head_width, static_cast<const T*>(g.queries),
+                               g.query_row, g.keys, g.scratch, ld);
+  const int all_keys = p.n;
+  const int step = keys_in_step<T>(g.head_width);
+  for (int first = 0; first < all_keys; first += step) {
+    p.n = all_keys - first < step ? all_keys - first : step;
+    const T* next = p.b + ptrdiff_t(step) * stored_row_of<T>(g.head_width);
+    p.ahead = first + step < all_keys ? next : static_cast<const T*>(g.values);
+    matmul<T>(p);
+    p.b = next;
+    p.c += step;
+  }
+}
+
+// Values that row r of the softmax fetches: those of step r + 1.
+template <class T>
+void fetch_values(int keys, const Attention& g, int r) {
+  const int step = keys_in_step<T>(g.head_width);
+  const int first = (r + 1) * step;
+  if (first >= keys) return;
+  const int count = keys - first < step ? keys - first : step;
+  fetch(static_cast<const T*>(g.values) + ptrdiff_t(first) * g.head_width,
+        ptrdiff_t(count) * g.head_width);
+}
+
+template <class T>
+void sum_values_in_steps(int keys, const Attention& g, ptrdiff_t ld, float* sums,
+                         ptrdiff_t sums_row) {
+  Product<T> p = value_product<T>(g.rows, keys, g.head_width, g.scratch, ld, g.values, sums, sums_row);
+  const int step = keys_in_step<T>(g.head_width);
+  const ptrdiff_t step_cells = ptrdiff_t(step) * g.head_width;
+  for (int first = 0; first < keys; first += step) {
+    p.k = keys - first < step ? keys - first : step;
+    // Steps 1 .. rows are fetched already. What is past the next keys is fetched by who reads them.
+    const int ahead = first + (g.rows + 1) * step;
+    p.ahead = ahead < keys          ? p.b + (g.rows + 1) * step_cells
+              : ahead < keys + step ? static_cast<const T*>(g.next_keys)
+                                    : p.b;
+    matmul<T>(p);
+    p.a += step;
+    p.b += step_cells;
+    p.init = sums;
+    p.init_row = sums_row;
+  }
+}
+
 template <class T>
 void attention(const Attention& g) {
   constexpr int kTile = kAttentionTile<T>;
+  const bool in_steps = g.rows <= kRowsInSteps<T> && g.length_step == 0;
   const float scale = 1.0f / __builtin_sqrtf(float(g.head_width));
   const int longest = g.first_length + (g.rows - 1) * g.length_step;
   const ptrdiff_t ld = score_row(longest);
   for (int first = 0; first < g.rows; first += kTile) {
     const int rows = g.rows - first < kTile ? g.rows - first : kTile;
     const int keys = g.first_length + (first + rows - 1) * g.length_step;
-    score_tiles(rows, keys, g.head_width,
-                static_cast<const T*>(g.queries) + first * g.query_row, g.query_row, g.keys,
-                g.scratch, ld);
+    if (in_steps) {
+      score_in_steps<T>(keys, g, ld);
+    } else {
+      score_tiles(rows, keys, g.head_width, static_cast<const T*>(g.queries) + first * g.query_row,
+                  g.query_row, g.keys, g.scratch, ld);
+    }
     float inverse[kTile];
     for (int r = 0; r < rows; r++) {
       const int length = g.first_length + (first + r) * g.length_step;
+      if (in_steps) fetch_values<T>(keys, g, r);
       float largest;
       const float sum = exponentials_of_row<T>(length, panels(keys) * kPanel, scale,
                                                g.scratch + r * ld, &largest);
@@ -145,9 +238,11 @@ void attention(const Attention& g) {
       sums = out;
       sums_row = g.out_row;
     }
-    matmul<T>({rows, g.head_width, keys, narrowed_row<T>(g.scratch), narrowed_row_of<T>(ld),
-               static_cast<const T*>(g.values), kPerUnit<T> * g.head_width, kPerUnit<T> * kPanel,
-               nullptr, 0, sums, sums_row});
+    if (in_steps) {
+      sum_values_in_steps<T>(keys, g, ld, sums, sums_row);
+    } else {
+      matmul<T>(value_product<T>(rows, keys, g.head_width, g.scratch, ld, g.values, sums, sums_row));
+    }
     for (int r = 0; r < rows; r++, out += g.out_row, sums += sums_row)
       over_lanes(g.head_width, [&](int d, auto lanes) {
         store(out + d, load(sums + d, lanes) * all(inverse[r]), lanes);

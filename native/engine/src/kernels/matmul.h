@@ -258,7 +258,9 @@ void blocked_product(const Product<T>& g) {
       block.n = g.n - j < columns ? g.n - j : columns;
       block.k = g.k - k < depth ? g.k - k : depth;
       block.a += Transposed ? k * g.a_row : k;
-      block.b += j / kPanel * g.b_panel + k / kPerUnit<T> * g.b_row;
+      const ptrdiff_t part = j / kPanel * g.b_panel + k / kPerUnit<T> * g.b_row;
+      block.b += part;
+      if (g.ahead != nullptr) block.ahead += part;
       block.c += j;
       if (k > 0) {
         block.init = block.c;
@@ -288,5 +290,6 @@ void matmul_transposed(const Product<T>& g) {
 template <class T>
 Product<T> typed(const MatMul& g) {
   return {g.m,     g.n,       g.k,    static_cast<const T*>(g.a), g.a_row, static_cast<const T*>(g.b),
-          g.b_row, g.b_panel, g.init, g.init_row,                 g.c,     g.c_row};
+          g.b_row, g.b_panel, g.init, g.init_row,                 g.c,     g.c_row,
+          static_cast<const T*>(g.ahead)};
 }
