@@ -109,10 +109,6 @@ class CudaSampler final : public AnySampler {
     checked_call([&](ms_error* e) { api_.append(sampler_, sequence, tokens, count, e); });
   }
   void generate(int sequence, const GenerateRequest& r) override {
-    if (r.top_p != 1 || !r.allowed.empty())
-      throw std::invalid_argument(
-          "generate: expected topP 1 and no allowed tokens on device 'cuda', received others; use "
-          "device 'cpu'");
     std::vector<int32_t> lengths, tokens;
     for (const std::vector<int32_t>& stop : r.stop) {
       lengths.push_back(int32_t(stop.size()));

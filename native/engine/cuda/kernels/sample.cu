@@ -37,8 +37,12 @@ __device__ Best best_of_block(Best best) {
   return best;
 }
 
-// Sum of the values of the threads before this one; `total` is that of all.
-__device__ double sum_before(double value, double* total) {
+// Sums of the values of the threads before this one, up to it, and of all. Where this thread's part
+// ends the next one's begins, to the bit.
+struct PrefixSums {
+  double before, through, total;
+};
+__device__ PrefixSums prefix_sums(double value) {
   __shared__ double parts[kThreads / kWarpSize];
   const int lane = int(threadIdx.x) % kWarpSize, warp = int(threadIdx.x) / kWarpSize;
   double sum = value;
@@ -55,9 +59,8 @@ __device__ double sum_before(double value, double* total) {
     if (w == warp) offset = all;
     all += parts[w];
   }
-  *total = all;
   const double exclusive = __shfl_up_sync(kAllLanes, inclusive, 1);
-  return offset + (lane == 0 ? 0.0 : exclusive);
+  return {offset + (lane == 0 ? 0.0 : exclusive), offset + inclusive, all};
 }
 
 // The weights that a row is drawn by; 0 for tokens that may not be drawn. A thread owns the tokens
@@ -96,11 +99,7 @@ __device__ Best best_of_row(const Row& row) {
   return best_of_block(best);
 }
 
-__device__ double block_total(double value) {
-  double total;
-  sum_before(value, &total);
-  return total;
-}
+__device__ double block_total(double value) { return prefix_sums(value).total; }
 
 // Leaves the heaviest tokens of the row that just hold `share` of it. The weight that bounds them is
 // found by halving: positive floats are in the order of their bits.
@@ -119,8 +118,7 @@ __device__ void keep_nucleus(Row* row, double share) {
   const double ties = fmax(1.0, ceil((wanted - heavier) / double(lightest)));
   double mine = 0;
   for (int j = row->first; j < row->last; j++) mine += row->weight(j) == lightest ? 1.0 : 0.0;
-  double all;
-  double count = sum_before(mine, &all);
+  double count = prefix_sums(mine).before;
   if (threadIdx.x == 0) last_kept = row->vocabulary;
   __syncthreads();
   if (count < ties && ties <= count + mine)
@@ -131,19 +129,20 @@ __device__ void keep_nucleus(Row* row, double share) {
   row->lightest = lightest;
 }
 
-// What a thread's own tokens weigh, with the sum before them and of all.
+// What the tokens of a thread weigh, as part of all.
 struct Stretch {
-  double mine = 0, before = 0, total = 0;
+  PrefixSums sums = {0, 0, 0};
   int positive = -1;  // the last token with a weight above 0
 };
 __device__ Stretch measure(const Row& row) {
   Stretch stretch;
+  double mine = 0;
   for (int j = row.first; j < row.last; j++) {
     const float weight = row.weight(j);
-    stretch.mine += double(weight);
+    mine += double(weight);
     if (weight > 0) stretch.positive = j;
   }
-  stretch.before = sum_before(stretch.mine, &stretch.total);
+  stretch.sums = prefix_sums(mine);
   return stretch;
 }
 
@@ -168,7 +167,7 @@ __global__ void __launch_bounds__(kThreads)
   bool finite = best.logit - best.logit == 0;
   Stretch stretch;
   if (finite) stretch = measure(row);
-  const double total = stretch.total;
+  const double total = stretch.sums.total;
   // What is drawn from.
   const bool is_limited = draws.is_limited[n] != 0;
   const bool is_cut = draws.top_p[n] < 1 && temperature != 0;
@@ -181,15 +180,14 @@ __global__ void __launch_bounds__(kThreads)
   if (finite && is_cut) keep_nucleus(&row, draws.top_p[n]);
   if (finite && (is_limited || is_cut)) stretch = measure(row);
 
-  const double target = draws.uniform[n] * stretch.total;
+  const double target = draws.uniform[n] * stretch.sums.total;
   const int furthest = int(over_warp<Largest>(float(stretch.positive)));  // exact below 2^24
   if (threadIdx.x == 0) chosen = -1;
   if (threadIdx.x % kWarpSize == 0) last_positive[threadIdx.x / kWarpSize] = furthest;
   __syncthreads();
-  // Exactly one stretch with a positive weight holds the target, unless roundings push it past all.
-  if (finite && stretch.mine > 0 && stretch.before <= target &&
-      target < stretch.before + stretch.mine) {
-    double sum = stretch.before;
+  // Exactly one stretch holds the target, unless roundings push it past all.
+  if (finite && stretch.sums.before <= target && target < stretch.sums.through) {
+    double sum = stretch.sums.before;
     int found = -1;
     for (int j = row.first; j < row.last; j++) {
       const float weight = row.weight(j);
