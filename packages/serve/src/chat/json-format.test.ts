@@ -174,6 +174,7 @@ describe('an answer in JSON', () => {
     expect((await asking({ enum: [] })).message).toContain('at least one value in enum');
     const upsideDown = { type: 'array', items: { type: 'null' }, minItems: 2, maxItems: 1 };
     expect((await asking(upsideDown)).message).toContain('minItems to be at most maxItems');
+    expect((await asking({ $ref: '#' })).message).toContain('a pattern that a text can fit');
     expect((await asking({ type: 'null' })).message).toContain('passes over `allowed`');
   });
 });

@@ -6,7 +6,15 @@ import { readJsonSchema } from '../chat/json-schema.ts';
 import { protocolTokenizer as tokenizer } from '../../test/scripted-model.ts';
 import { anyObject, jsonPatternOf } from './json-pattern.ts';
 import { Matcher, type MatchState } from './matcher.ts';
-import { choice, literal, type Pattern, reference, repeat, sequence } from './pattern.ts';
+import {
+  choice,
+  literal,
+  type Pattern,
+  reference,
+  repeat,
+  sequence,
+  shortestLength,
+} from './pattern.ts';
 import { TokenGrammar } from './token-grammar.ts';
 import { tokenTrie } from './token-trie.ts';
 
@@ -121,6 +129,8 @@ describe('a JSON pattern', () => {
   it.each<[string, object, boolean]>([
     ['a bound that no number passes', z.toJSONSchema(z.number().int()), true],
     ['a bound', { type: 'number', minimum: 0 }, false],
+    ['a bound that only numbers with an exponent pass', { type: 'number', maximum: 1e16 }, false],
+    ['a bound that no integer passes', { type: 'integer', maximum: 1e16 }, true],
     ['a format', { type: 'string', format: 'date' }, false],
     ['a long string', { type: 'string', maxLength: 4000 }, false],
     ['distinct items', { type: 'array', items: { type: 'null' }, uniqueItems: true }, false],
@@ -138,6 +148,22 @@ describe('a JSON pattern', () => {
     ],
   ])('knows whether it holds everything: %s', (_, schema, isWhole) => {
     expect(jsonPatternOf(readJsonSchema(schema).node).isWhole).toBe(isWhole);
+  });
+
+  it.each<[object, string]>([
+    [{ type: [] }, 'at least one type'],
+    [{ type: 'string', minLength: -1 }, 'minLength to be an integer >= 0'],
+    [{ type: 'array', items: { type: 'null' }, maxItems: 1.5 }, 'maxItems to be an integer >= 0'],
+  ])('refuses what no value could be measured by: %j', (schema, message) => {
+    expect(() => jsonPatternOf(readJsonSchema(schema).node)).toThrow(message);
+  });
+
+  it('takes an object of thousands of members', () => {
+    const names = Array.from({ length: 3000 }, (_, i) => `p${i}`);
+    const properties = Object.fromEntries(names.map((name) => [name, { type: 'null' }]));
+    const { node } = readJsonSchema({ type: 'object', properties, required: names });
+    const least = JSON.stringify(Object.fromEntries(names.map((name) => [name, null])));
+    expect(new Matcher(jsonPatternOf(node).pattern).start.shortest).toBe(least.length);
   });
 });
 
@@ -163,6 +189,30 @@ describe('Matcher', () => {
       literal('c'),
     );
     expect(() => new Matcher(many)).toThrow('ways to read a text');
+  });
+});
+
+describe('shortestLength', () => {
+  it('is exact also of patterns that hold each other, whichever is asked first', () => {
+    const a: Pattern = choice(
+      reference(() => b),
+      literal('x'),
+    );
+    const b: Pattern = choice(sequence(a, literal('y')), literal('longer than that'));
+    expect([shortestLength(a), shortestLength(b)]).toEqual([1, 2]);
+  });
+
+  it('is infinite where no text fits, which is refused at once, or left out of a choice', () => {
+    // Each of ten holds all ten.
+    const all: Pattern[] = Array.from({ length: 10 }, () =>
+      sequence(...Array.from({ length: 10 }, (_, i) => reference(() => all[i] as Pattern))),
+    );
+    const endless = sequence(literal('a'), all[0] as Pattern);
+    expect(shortestLength(endless)).toBe(Infinity);
+    expect(() => new Matcher(endless)).toThrow('a pattern that a text can fit');
+    const matcher = new Matcher(choice(endless, literal('b')));
+    expect(matcher.step(matcher.start, 'a'.charCodeAt(0))).toBeNull();
+    expect(matcher.step(matcher.start, 'b'.charCodeAt(0))?.isOver).toBe(true);
   });
 });
 

@@ -29,7 +29,7 @@ export class JsonGrammars {
     this.ends = options.ends;
   }
 
-  /** @param key The same for the same pattern. @throws {InputError} the pattern is too ambiguous. */
+  /** @param key The same for the same pattern. @throws as `Matcher`. */
   grammarOf(key: string, { pattern }: JsonPattern): TokenGrammar {
     const known = this.#grammars.get(key);
     this.#grammars.delete(key);

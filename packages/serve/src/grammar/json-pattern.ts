@@ -6,6 +6,7 @@ import {
   boolean,
   integer,
   LARGEST_INTEGER,
+  LARGEST_NUMBER,
   listOf,
   mapOf,
   nothing,
@@ -94,6 +95,7 @@ class SchemaReader {
     }
     const { type } = node;
     const types = Array.isArray(type) ? type : [type];
+    if (types.length === 0) throw refused('at least one type');
     return choice(...types.map((one) => this.#ofType(node, String(one), types.length)));
   }
 
@@ -104,9 +106,9 @@ class SchemaReader {
       case 'string':
         return of(...stringPattern(node));
       case 'integer':
-        return of(roomyBounds(node), integer);
+        return of(roomyBounds(node, LARGEST_INTEGER), integer);
       case 'number':
-        return of(roomyBounds(node), number);
+        return of(roomyBounds(node, LARGEST_NUMBER), number);
       case 'boolean':
         return of([], boolean);
       case 'null':
@@ -132,9 +134,10 @@ class SchemaReader {
     return pattern;
   }
 
-  #array({ items, minItems, maxItems }: SchemaNode): Pattern {
+  #array(node: SchemaNode): Pattern {
+    const { items } = node;
     const item = isNode(items) ? this.#read(items) : anyValue(ANY_DEPTH - 1);
-    const [least, most] = [countOf(minItems) ?? 0, countOf(maxItems) ?? Infinity];
+    const [least, most] = [countOf(node, 'minItems') ?? 0, countOf(node, 'maxItems') ?? Infinity];
     if (least > most) throw refused('minItems to be at most maxItems');
     return listOf(item, least, most);
   }
@@ -159,7 +162,7 @@ class SchemaReader {
     const target = ref
       .split('/')
       .slice(1)
-      .map((part) => decodeURIComponent(part).replaceAll('~1', '/').replaceAll('~0', '~'))
+      .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'))
       .reduce<unknown>((node, key) => (isNode(node) ? node[key] : undefined), this.#root);
     if (!isNode(target)) throw refused(`$ref ${JSON.stringify(ref)} to a schema of this document`);
     this.#referredTo.add(target);
@@ -170,9 +173,9 @@ class SchemaReader {
 /** Keys that speak of one type only. */
 const SHAPES = ['additionalProperties', 'items', 'maxItems', 'minItems', 'properties', 'required'];
 
-function stringPattern({ minLength, maxLength }: SchemaNode): [held: readonly string[], Pattern] {
-  const least = countOf(minLength) ?? 0;
-  const most = countOf(maxLength) ?? Infinity;
+function stringPattern(node: SchemaNode): [held: readonly string[], Pattern] {
+  const least = countOf(node, 'minLength') ?? 0;
+  const most = countOf(node, 'maxLength') ?? Infinity;
   if (least > most) throw refused('minLength to be at most maxLength');
   if (least > LONGEST_COUNTED) return [[], string];
   if (most > LONGEST_COUNTED) {
@@ -181,14 +184,10 @@ function stringPattern({ minLength, maxLength }: SchemaNode): [held: readonly st
   return [['minLength', 'maxLength'], stringOf(least, most)];
 }
 
-/** The bounds among these that no number of the pattern passes. */
-function roomyBounds(node: SchemaNode): string[] {
-  const lower = ['minimum', 'exclusiveMinimum'].filter(
-    (key) => Number(node[key]) < -LARGEST_INTEGER,
-  );
-  const upper = ['maximum', 'exclusiveMaximum'].filter(
-    (key) => Number(node[key]) > LARGEST_INTEGER,
-  );
+/** The bounds that no number of a pattern passes. */
+function roomyBounds(node: SchemaNode, largest: number): string[] {
+  const lower = ['minimum', 'exclusiveMinimum'].filter((key) => Number(node[key]) < -largest);
+  const upper = ['maximum', 'exclusiveMaximum'].filter((key) => Number(node[key]) > largest);
   return [...lower, ...upper];
 }
 
@@ -200,8 +199,12 @@ function valueOf(value: unknown): Pattern {
   return literal(JSON.stringify(value));
 }
 
-function countOf(value: unknown): number | undefined {
-  return typeof value === 'number' ? value : undefined;
+/** @throws {InputError} It is there and no count. */
+function countOf(node: SchemaNode, key: string): number | undefined {
+  const value = node[key];
+  if (value === undefined) return undefined;
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 0) return value;
+  throw refused(`${key} to be an integer >= 0`);
 }
 
 function isNode(value: unknown): value is SchemaNode {

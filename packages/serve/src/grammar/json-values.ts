@@ -15,7 +15,10 @@ export const ANY_DEPTH = 16;
 /** Digits of a number before its point, so that every integer is exact. */
 const INTEGER_DIGITS = 15;
 const FRACTION_DIGITS = 17;
+const EXPONENT_DIGITS = 2;
 export const LARGEST_INTEGER = 10 ** INTEGER_DIGITS - 1;
+/** No number is above it. */
+export const LARGEST_NUMBER = 10 ** (INTEGER_DIGITS + 10 ** EXPONENT_DIGITS - 1);
 const MOST_INDENT = 20;
 
 // White space as models write it: none, one blank, or a line break and its indent.
@@ -58,7 +61,9 @@ export const integer = sequence(
 export const number = sequence(
   integer,
   optional(sequence(literal('.'), repeat(digit, 1, FRACTION_DIGITS))),
-  optional(sequence(characterOf('eE'), optional(characterOf('+-')), repeat(digit, 1, 2))),
+  optional(
+    sequence(characterOf('eE'), optional(characterOf('+-')), repeat(digit, 1, EXPONENT_DIGITS)),
+  ),
 );
 export const boolean = choice(literal('true'), literal('false'));
 export const nothing = literal('null');

@@ -36,8 +36,13 @@ export class Matcher {
   readonly #fewer = new WeakMap<Repeat, Repeat>();
   #rests = 1;
 
-  /** @throws {InputError} there are too many ways to read a text. */
+  /** @throws {InputError} no text fits, or there are too many ways to read one. */
   constructor(pattern: Pattern) {
+    if (shortestLength(pattern) === Infinity) {
+      throw new InputError(
+        'grammar: expected a pattern that a text can fit, received one that none can.',
+      );
+    }
     this.start = this.#stateOf([this.#before(this.#end, pattern)]);
   }
 
@@ -46,7 +51,7 @@ export class Matcher {
     return this.#states.size;
   }
 
-  /** The state after one more byte, or null where no text goes on like that. @throws as the constructor. */
+  /** The state after one more byte, or null where no text goes on like that. @throws {InputError} too many ways to read it. */
   step(state: MatchState, byte: number): MatchState | null {
     const known = state.next[byte];
     if (known !== undefined) return known;
@@ -65,7 +70,9 @@ export class Matcher {
     const readings: Rest[] = [];
     for (const rest of seen) {
       if (rest.pattern === null || rest.pattern.kind === 'byte') readings.push(rest);
-      for (const opened of this.#open(rest)) seen.add(opened);
+      for (const opened of this.#open(rest)) {
+        if (opened.shortest < Infinity) seen.add(opened); // no text ends in the others
+      }
       if (seen.size > MOST_READINGS) {
         throw new InputError(
           `grammar: expected at most ${MOST_READINGS} ways to read a text, received more.`,

@@ -53,31 +53,64 @@ export function reference(resolve: () => Pattern): Pattern {
 
 const lengths = new WeakMap<Pattern, number>();
 
-/**
- * Bytes of the shortest text of a pattern; Infinity where there is none. Of patterns that hold each other it may be more
- * than that.
- */
-export function shortestLength(pattern: Pattern, within: ReadonlySet<Pattern> = new Set()): number {
+/** Bytes of the shortest text of a pattern; Infinity where there is none. */
+export function shortestLength(pattern: Pattern): number {
   const known = lengths.get(pattern);
   if (known !== undefined) return known;
-  if (within.has(pattern)) return Infinity;
-  const inside = new Set(within).add(pattern);
-  const length = ((): number => {
-    switch (pattern.kind) {
-      case 'byte':
-        return 1;
-      case 'sequence':
-        return pattern.parts.reduce((sum, part) => sum + shortestLength(part, inside), 0);
-      case 'choice':
-        return Math.min(...pattern.options.map((option) => shortestLength(option, inside)));
-      case 'repeat':
-        return pattern.least === 0 ? 0 : pattern.least * shortestLength(pattern.pattern, inside);
-      case 'reference':
-        return shortestLength(pattern.resolve(), inside);
-      default:
-        return pattern satisfies never;
+  const unknown = new Set([pattern]);
+  for (const one of unknown) {
+    for (const part of partsOf(one)) if (!lengths.has(part)) unknown.add(part);
+  }
+  const innermostFirst = [...unknown].reverse();
+  for (const one of innermostFirst) lengths.set(one, Infinity);
+  // Patterns that hold each other are settled when none becomes shorter.
+  for (let isSettled = false; !isSettled;) {
+    isSettled = true;
+    for (const one of innermostFirst) {
+      const length = lengthByParts(one);
+      if (length === knownLength(one)) continue;
+      lengths.set(one, length);
+      isSettled = false;
     }
-  })();
-  if (length < Infinity) lengths.set(pattern, length); // else another way round may be shorter
-  return length;
+  }
+  return knownLength(pattern);
+}
+
+function partsOf(pattern: Pattern): readonly Pattern[] {
+  switch (pattern.kind) {
+    case 'byte':
+      return [];
+    case 'sequence':
+      return pattern.parts;
+    case 'choice':
+      return pattern.options;
+    case 'repeat':
+      return [pattern.pattern];
+    case 'reference':
+      return [pattern.resolve()];
+    default:
+      return pattern satisfies never;
+  }
+}
+
+/** From what is known of the parts so far. */
+function lengthByParts(pattern: Pattern): number {
+  const parts = partsOf(pattern).map(knownLength);
+  switch (pattern.kind) {
+    case 'byte':
+      return 1;
+    case 'choice':
+      return parts.reduce((least, length) => Math.min(least, length), Infinity);
+    case 'sequence':
+    case 'reference':
+      return parts.reduce((sum, length) => sum + length, 0);
+    case 'repeat':
+      return pattern.least === 0 ? 0 : pattern.least * (parts[0] as number);
+    default:
+      return pattern satisfies never;
+  }
+}
+
+function knownLength(pattern: Pattern): number {
+  return lengths.get(pattern) ?? Infinity;
 }

@@ -29,7 +29,7 @@ export class TokenGrammar {
   readonly #matcher: Matcher;
   readonly #allowed = new WeakMap<MatchState, Allowed>();
 
-  /** @throws {InputError} there are too many ways to read a text. */
+  /** @throws as `Matcher`. */
   constructor(pattern: Pattern, options: TokenGrammarOptions) {
     this.#options = options;
     this.#matcher = new Matcher(pattern);
