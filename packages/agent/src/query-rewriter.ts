@@ -30,7 +30,7 @@ export function queriesForGap(masked: string, gap: number): string[] {
   const names = namesOf(masked.slice(start, end));
   const near = [...before.slice(-NEIGHBOURS), ...after.slice(0, NEIGHBOURS)];
   const subject = namesOf(masked).slice(0, 1);
-  const subjectWords = subject.flatMap((name) => name.split(' '));
+  const subjectWords = subject.flatMap((name) => name.split(' ')).slice(0, MAXIMUM_QUERY_WORDS);
   return distinctQueries([
     [...windowOf(before, after, MAXIMUM_QUERY_WORDS - subjectWords.length), ...subjectWords],
     windowOf(before, after, MAXIMUM_QUERY_WORDS),

@@ -57,7 +57,6 @@ export async function workOnSynthesis(
 ): Promise<CostReport> {
   const { run, config, folder } = job;
   const { samplesPerTask, concurrency } = config.synthesis;
-  const models = await openRoleModels(run.folder, config);
   const shared = {
     ...openConversation(run, config),
     episode: resolveEpisodeConfig(config.episode),
@@ -65,33 +64,34 @@ export async function workOnSynthesis(
     seed: run.seed,
     isContaminated: await contaminationTest(run, config),
   };
-  const { player } = models;
-  const { maxContextTokens } = shared.episode;
-  const sampler = player?.samplerFor({ tokenizer: shared.tokenizer, maxContextTokens });
-  const make = (task: Task, sample: number, search: SearchTool, signal: AbortSignal) => {
-    const roles = models.forTask(task);
-    if (player === null || sampler === undefined) {
-      return synthesize(task, sample, { ...shared, search, models: roles, signal });
-    }
-    const { tokenizer, codec, episode, synthesis, isContaminated } = shared;
-    return playAndJudge(task, sample, {
-      episodes: {
-        tokenizer,
-        codec,
-        sampler,
-        search,
-        config: { ...episode, temperature: synthesis.temperature, topP: synthesis.topP },
-        keyParts: [run.seed, 'synthesis'],
-        policyVersion: 0,
-      },
-      player: player.name,
-      judge: roles.judge,
-      synthesis,
-      isContaminated,
-      signal,
-    });
-  };
+  const models = await openRoleModels(run.folder, config);
   try {
+    const { player } = models;
+    const { maxContextTokens } = shared.episode;
+    const sampler = player?.samplerFor({ tokenizer: shared.tokenizer, maxContextTokens });
+    const make = (task: Task, sample: number, search: SearchTool, signal: AbortSignal) => {
+      const roles = models.forTask(task);
+      if (player === null || sampler === undefined) {
+        return synthesize(task, sample, { ...shared, search, models: roles, signal });
+      }
+      const { tokenizer, codec, episode, synthesis, isContaminated } = shared;
+      return playAndJudge(task, sample, {
+        episodes: {
+          tokenizer,
+          codec,
+          sampler,
+          search,
+          config: { ...episode, temperature: synthesis.temperature, topP: synthesis.topP },
+          keyParts: [run.seed, 'synthesis'],
+          policyVersion: 0,
+        },
+        player: player.name,
+        judge: roles.judge,
+        synthesis,
+        isContaminated,
+        signal,
+      });
+    };
     await withSearch({ run, config, side: 'train' }, ({ search }) =>
       runWorker({
         queue,
