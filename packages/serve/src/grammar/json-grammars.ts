@@ -6,7 +6,7 @@ import { tokenTrie, type TokenTrie } from './token-trie.ts';
 
 /** Grammars kept, the last used ones. */
 const MOST_GRAMMARS = 16;
-/** States of a grammar beyond which it is made anew, so that memory is bounded. */
+/** States of all grammars kept; about 3 kB each, and a bit for each token where a turn has been. */
 const MOST_STATES = 20_000;
 
 export interface JsonGrammarsOptions {
@@ -39,10 +39,17 @@ export class JsonGrammars {
       ? known
       : new TokenGrammar(pattern, { ...this.#options, trie: this.#trie });
     this.#grammars.set(key, grammar);
-    for (const oldest of this.#grammars.keys()) {
-      if (this.#grammars.size <= MOST_GRAMMARS) break;
-      this.#grammars.delete(oldest);
-    }
+    this.#forgetOldest();
     return grammar;
+  }
+
+  /** Turns that are held to what is forgotten go on with it. */
+  #forgetOldest(): void {
+    let states = [...this.#grammars.values()].reduce((sum, { size }) => sum + size, 0);
+    for (const [key, { size }] of this.#grammars) {
+      if (this.#grammars.size <= MOST_GRAMMARS && states <= MOST_STATES) break;
+      this.#grammars.delete(key);
+      states -= size;
+    }
   }
 }
