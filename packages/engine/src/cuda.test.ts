@@ -192,7 +192,7 @@ describe.skipIf(absent !== '')(`on the emulated device${absent}`, () => {
       const sequence = sampler.open(Int32Array.of(1, 2, 3), [7, 8]);
       const turn = { maxTokens: 4, stop: [], temperature: 1, turn: 0, ...limits };
       const { tokens } = await sequence.generate(turn);
-      await sequence.close();
+      sequence.close();
       return tokens;
     };
     expect(await draw({ topP: 1e-6 })).toEqual(await draw({ temperature: 0 }));
