@@ -8,6 +8,14 @@ import { isJoinable, joinSlots, renderAnswerTurn, renderSearchTurn } from './pro
 import { planOf, type PlanStep } from './teacher-plan.ts';
 import { THOUGHTS, UNKNOWN_ANSWER } from './teacher-thoughts.ts';
 
+export interface OracleOptions {
+  readonly codec: EpisodeCodec;
+  /** Writes the answer from its slots. */
+  readonly render: (slots: readonly string[]) => string;
+  /** As the seed of `planOf`. */
+  readonly querySeed?: number | undefined;
+}
+
 export class OraclePlayer implements Player {
   readonly #task: Task;
   readonly #codec: EpisodeCodec;
@@ -19,13 +27,7 @@ export class OraclePlayer implements Player {
   #observed: string[] = [];
   #failure: 'evidence-not-found' | 'unwritable-answer' | null = null;
 
-  /** @param render Writes the answer from its slots. @param querySeed As the seed of `planOf`. */
-  constructor(
-    task: Task,
-    codec: EpisodeCodec,
-    render: (slots: readonly string[]) => string = joinSlots,
-    querySeed?: number,
-  ) {
+  constructor(task: Task, { codec, render, querySeed }: OracleOptions) {
     this.#task = task;
     this.#codec = codec;
     this.#render = render;

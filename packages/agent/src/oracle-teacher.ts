@@ -36,7 +36,7 @@ export async function teach(task: Task, environment: TeacherEnvironment): Promis
   const { config, search, signal, querySeed } = environment;
   const codec = environment.codec ?? new ProtocolCodec(environment.tokenizer);
   const render = answerRenderer(task, config);
-  const oracle = new OraclePlayer(task, codec, render, querySeed);
+  const oracle = new OraclePlayer(task, { codec, render, querySeed });
   const episode = await playEpisode({
     task,
     sampleIndex: 0,

@@ -58,7 +58,8 @@ const MAX_ATTEMPTS = 2000;
 
 /**
  * Distinct questions about a world. `supporting` names every passage that states a fact on the way
- * to the answer, so it also holds passages that repeat each other.
+ * to the answer, so it also holds passages that repeat each other. All are drawn before the first is given, so that every
+ * block of the world is written out once.
  *
  * @throws {ConfigError} an option is out of range.
  * @throws {InputError} the world is too small for so many distinct questions.

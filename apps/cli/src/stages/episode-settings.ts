@@ -9,11 +9,6 @@ export function episodeSettings(config: RunConfig) {
   return { episode: config.episode, ...conversationConfig(config), ...searchSettings(config) };
 }
 
-/** A setting of the sampler, for manifests: none where it cuts nothing off. */
-export function nucleusSetting(topP: number): { readonly topP?: number } {
-  return topP === 1 ? {} : { topP };
-}
-
 /** The tasks and the recorded searches; the model that plays is the stage's own to add. */
 export async function episodeInputs(
   run: Pick<RunContext, 'folder'>,

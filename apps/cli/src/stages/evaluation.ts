@@ -17,21 +17,21 @@ import type { RunConfig } from '../config/run-config.ts';
 import type { RunContext } from '../run/run-folder.ts';
 import { runStage, type StageOutcome, type StageWork } from '../run/run-stage.ts';
 import { openConversation } from './conversation.ts';
-import { episodeInputs, episodeSettings, nucleusSetting } from './episode-settings.ts';
+import { episodeInputs, episodeSettings } from './episode-settings.ts';
 import { firstOfEachGroup } from './first-of-each-group.ts';
 import { modelInputs, openModel, type CheckpointName } from './model-source.ts';
 import { readTasks } from './read-tasks.ts';
 import { withSearch, type SearchSource } from './search-source.ts';
 
 export async function evaluationStage(run: RunContext, config: RunConfig): Promise<StageOutcome> {
-  const { concurrency: _, topP, ...evaluation } = config.evaluation;
+  const { concurrency: _, ...evaluation } = config.evaluation;
   const inputs = await Promise.all(
     evaluation.checkpoints.map((name) => modelInputs(run, config, name)),
   );
   return runStage(run, {
     name: 'evaluation',
     config: {
-      evaluation: { ...evaluation, ...nucleusSetting(topP) },
+      evaluation,
       backend: config.model.backend,
       examples: config.report.episodes,
       ...episodeSettings(config),

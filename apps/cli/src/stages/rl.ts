@@ -23,7 +23,7 @@ import { divideTasks } from './teacher-share.ts';
 import { trainCheckpoint } from './train-checkpoint.ts';
 
 export async function rlStage(run: RunContext, config: RunConfig): Promise<StageOutcome> {
-  const { concurrency: _, topP: _one, ...rl } = config.rl;
+  const { concurrency: _, ...rl } = config.rl;
   return runStage(run, {
     name: 'rl',
     config: {

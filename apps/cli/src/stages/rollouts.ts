@@ -7,18 +7,18 @@ import type { RunConfig } from '../config/run-config.ts';
 import type { RunContext } from '../run/run-folder.ts';
 import { runStage, type StageOutcome, type StageResult, type StageWork } from '../run/run-stage.ts';
 import { openConversation } from './conversation.ts';
-import { episodeInputs, episodeSettings, nucleusSetting } from './episode-settings.ts';
+import { episodeInputs, episodeSettings } from './episode-settings.ts';
 import { modelInputs, openModel } from './model-source.ts';
 import { readTasks } from './read-tasks.ts';
 import { episodeScorer } from './scoring.ts';
 import { withSearch } from './search-source.ts';
 
 export async function rolloutsStage(run: RunContext, config: RunConfig): Promise<StageOutcome> {
-  const { concurrency: _, topP, ...rollouts } = config.rollouts;
+  const { concurrency: _, ...rollouts } = config.rollouts;
   return runStage(run, {
     name: 'rollouts',
     config: {
-      rollouts: { ...rollouts, ...nucleusSetting(topP) },
+      rollouts,
       reward: config.reward,
       backend: config.model.backend,
       ...episodeSettings(config),

@@ -178,6 +178,14 @@ describe('Matcher', () => {
     expect(matcher.size).toBe(2);
   });
 
+  it('refuses an object of more properties than it can take in a moment', () => {
+    const names = Array.from({ length: 5001 }, (_, i) => [`p${i}`, { type: 'null' }]);
+    const schema = { type: 'object', properties: Object.fromEntries(names) };
+    expect(() => jsonPatternOf(readJsonSchema(schema).node)).toThrow(
+      'at most 5000 properties of an object, received 5001',
+    );
+  });
+
   it('reads what begins with itself, and refuses what can be read in too many ways', () => {
     const nested: Pattern = choice(
       literal('x'),

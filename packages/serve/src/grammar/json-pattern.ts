@@ -28,6 +28,8 @@ export interface JsonPattern {
 
 /** Longer strings are held to no length: each length is a state of its own. */
 const LONGEST_COUNTED = 128;
+/** Of one object; a grammar for so many takes a quarter of a second to make, and the time grows faster than they do. */
+const MOST_PROPERTIES = 5000;
 
 /** Any JSON object. */
 export const anyObject: JsonPattern = { pattern: mapOf(anyValue(ANY_DEPTH)), isWhole: true };
@@ -144,6 +146,11 @@ class SchemaReader {
 
   #object({ properties, required, additionalProperties: more }: SchemaNode): Pattern {
     const members = isNode(properties) ? Object.entries(properties) : [];
+    if (members.length > MOST_PROPERTIES) {
+      throw refused(
+        `at most ${MOST_PROPERTIES} properties of an object, received ${members.length}`,
+      );
+    }
     if (members.length > 0) {
       const needed = new Set(Array.isArray(required) ? required : []);
       return objectOf(
