@@ -27,7 +27,7 @@ constexpr int wide_vectors(int) { return 1; }
 
 constexpr int kDepth = 384;  // summed units per block, at most: a block of rows of a is 21 kB, in L1
 constexpr int kDepthTransposed = 256;   // the same where columns of a are copied: 16 kB
-constexpr int kBlocksCopied = 4;        // copied together: 224 bytes of each row
+constexpr int kBlocksCopied = 8;        // copied together: 448 bytes of each row, in 8 lines at most
 constexpr int kCachedUnits = 1 << 17;   // of b in a block, 512 kB
 constexpr int kAhead = 16 * kPanel;     // units of a packed panel to prefetch
 
@@ -144,7 +144,7 @@ const Unit<T>* units(const T* elements) {
 
 // Columns j.. of `rows` rows from row i on: computes one tile and returns its number of columns.
 template <bool Transposed, class T>
-int columns_at(const Product<T>& g, int j, int i, int rows, int wide, Tile<T> t) {
+int columns_at(const Product<T>& g, int j, int i, int rows, int wide, Tile<T>& t) {
   const int left = (g.n - j + 15) / 16;
   int vectors = left >= wide ? wide : left >= kTileVectors ? kTileVectors : 1;
   if (vectors == 1 && left >= 2 && wide >= 2 && j % kPanel == 0) vectors = 2;
