@@ -1,7 +1,9 @@
-// cuBLASLt for the emulator: the same calls on plain loops, with two algorithms to choose from. It
-// reads what the engine sets on descriptions and layouts, so a wrong attribute shows as a wrong sum.
+// cuBLASLt for the emulator: the same calls on plain loops. It reads what the engine sets on
+// descriptions and layouts, so a wrong attribute shows as a wrong sum, and refuses what cuBLASLt's
+// documentation does not allow: other types, a workspace that is not aligned to 256 bytes, addresses
+// that are less aligned than an algorithm needs.
+#include <algorithm>
 #include <cstring>
-#include <memory>
 
 #include "bfloat16.h"
 #include "cublas_lt.h"
@@ -11,7 +13,8 @@ namespace masksearch::cuda {
 
 namespace {
 
-constexpr int kRefused = 7;  // CUBLAS_STATUS_INVALID_VALUE
+constexpr int kRefused = 7;        // CUBLAS_STATUS_INVALID_VALUE
+constexpr int kNotSupported = 15;  // CUBLAS_STATUS_NOT_SUPPORTED
 
 struct Description {
   int32_t transpose_a = 0, transpose_b = 0, epilogue = 1, bias_type = -1;
@@ -21,6 +24,23 @@ struct Layout {
   int type;
   int64_t rows, columns, ld;
 };
+struct Preference {
+  uint64_t workspace_bytes = 0;
+  uint32_t reductions = CublasLt::all_reductions;
+  uint32_t alignment[4] = {256, 256, 256, 256};  // of a, b, c and d
+};
+
+// What an algorithm's words mean here. `Kind::split` adds two parts that were rounded to the
+// output's type, as cuBLASLt may unless it is told not to.
+enum class Kind : uint64_t { aligned = 1, any = 2, split = 3 };
+struct Algorithm {
+  Kind kind;
+  uint64_t alignment;  // that addresses and rows must have
+  uint64_t workspace_bytes;
+};
+Algorithm algorithm_of(const CublasLt::Algorithm& a) {
+  return {Kind(a.data[0]), a.data[1], a.data[2]};
+}
 
 float read(const void* data, const Layout& layout, int64_t row, int64_t column) {
   const int64_t at = row + column * layout.ld;
@@ -35,6 +55,11 @@ int create(CublasLt::Handle* handle) {
 }
 int destroy(CublasLt::Handle) { return 0; }
 size_t version() { return 0; }
+const char* status_name(int status) {
+  return status == kRefused        ? "CUBLAS_STATUS_INVALID_VALUE"
+         : status == kNotSupported ? "CUBLAS_STATUS_NOT_SUPPORTED"
+                                   : "another status";
+}
 int description_create(CublasLt::Description* made, int compute, int scale) {
   if (compute != CublasLt::compute_float32 || scale != CublasLt::float32) return kRefused;
   *made = new Description();
@@ -59,7 +84,8 @@ int description_set(CublasLt::Description description, int attribute, const void
   return 0;
 }
 int layout_create(CublasLt::Layout* made, int type, uint64_t rows, uint64_t columns, int64_t ld) {
-  if (ld < int64_t(rows)) return kRefused;
+  if (ld < int64_t(rows) || (type != CublasLt::float32 && type != CublasLt::bfloat16))
+    return kRefused;
   *made = new Layout{type, int64_t(rows), int64_t(columns), ld};
   return 0;
 }
@@ -68,30 +94,90 @@ int layout_destroy(CublasLt::Layout layout) {
   return 0;
 }
 int preference_create(CublasLt::Preference* made) {
-  static int only;
-  *made = &only;
+  *made = new Preference();
   return 0;
 }
-int preference_destroy(CublasLt::Preference) { return 0; }
-int preference_set(CublasLt::Preference, int attribute, const void*, size_t bytes) {
-  return bytes == (attribute == CublasLt::most_workspace_bytes ? 8 : 4) ? 0 : kRefused;
-}
-int heuristics(CublasLt::Handle, CublasLt::Description, CublasLt::Layout, CublasLt::Layout,
-               CublasLt::Layout, CublasLt::Layout, CublasLt::Preference, int wanted,
-               CublasLt::Heuristic* results, int* found) {
-  *found = wanted < 2 ? wanted : 2;
-  for (int i = 0; i < *found; i++) {
-    results[i] = {};
-    results[i].algorithm.data[0] = uint64_t(i + 1);
-  }
+int preference_destroy(CublasLt::Preference p) {
+  delete static_cast<Preference*>(p);
   return 0;
 }
-int check_algorithm(CublasLt::Handle, CublasLt::Description, CublasLt::Layout, CublasLt::Layout,
-                    CublasLt::Layout, CublasLt::Layout, const CublasLt::Algorithm* algorithm,
-                    CublasLt::Heuristic* result) {
+int preference_set(CublasLt::Preference preference, int attribute, const void* value,
+                   size_t bytes) {
+  auto& p = *static_cast<Preference*>(preference);
+  const bool aligns =
+      attribute >= CublasLt::alignment_a && attribute <= CublasLt::alignment_d;
+  void* to = attribute == CublasLt::most_workspace_bytes ? static_cast<void*>(&p.workspace_bytes)
+             : attribute == CublasLt::reductions         ? &p.reductions
+             : aligns ? &p.alignment[attribute - CublasLt::alignment_a]
+                      : nullptr;
+  const size_t expected =
+      attribute == CublasLt::most_workspace_bytes ? sizeof(uint64_t) : sizeof(uint32_t);
+  if (to == nullptr || bytes != expected) return kRefused;
+  std::memcpy(to, value, bytes);
+  return 0;
+}
+
+bool is_aligned(const void* address, uint64_t bytes) {
+  return reinterpret_cast<uintptr_t>(address) % bytes == 0;
+}
+
+int64_t bytes_of(const Layout& layout) { return layout.type == CublasLt::float32 ? 4 : 2; }
+
+// Sizes that fit together, and types of the table in cublasLtMatmul's documentation: bfloat16
+// factors, c like d, a bias like d.
+bool fits(const Description& e, const Layout& a, const Layout& b, const Layout& c,
+          const Layout& d) {
+  const int64_t m = e.transpose_a ? a.columns : a.rows, k = e.transpose_a ? a.rows : a.columns;
+  const int64_t n = e.transpose_b ? b.rows : b.columns, k_of_b = e.transpose_b ? b.columns : b.rows;
+  return m == d.rows && n == d.columns && k == k_of_b && c.rows == m && c.columns == n &&
+         a.type == CublasLt::bfloat16 && b.type == CublasLt::bfloat16 && c.type == d.type &&
+         (e.epilogue != CublasLt::epilogue_bias || (e.bias != nullptr && e.bias_type == d.type));
+}
+
+template <class T>
+const T& as(void* opaque) {
+  return *static_cast<const T*>(opaque);
+}
+
+int heuristics(CublasLt::Handle, CublasLt::Description description, CublasLt::Layout a,
+               CublasLt::Layout b, CublasLt::Layout c, CublasLt::Layout d,
+               CublasLt::Preference preference, int wanted, CublasLt::Heuristic* results,
+               int* found) {
+  const auto& e = as<Description>(description);
+  const auto& p = as<Preference>(preference);
+  *found = 0;
+  if (wanted < 1 || !fits(e, as<Layout>(a), as<Layout>(b), as<Layout>(c), as<Layout>(d)))
+    return kRefused;
+  const auto offer = [&](const Algorithm& algorithm) {
+    if (*found == wanted || algorithm.workspace_bytes > p.workspace_bytes) return;
+    CublasLt::Heuristic result{};
+    result.algorithm = {{uint64_t(algorithm.kind), algorithm.alignment,
+                         algorithm.workspace_bytes}};
+    result.workspace_bytes = algorithm.workspace_bytes;
+    results[(*found)++] = result;
+  };
+  const uint32_t rounding = CublasLt::in_place | CublasLt::in_output_type;
+  if (as<Layout>(d).type == CublasLt::bfloat16 && (p.reductions & rounding) != 0)
+    offer({Kind::split, 1, 256});
+  bool aligned = is_aligned(e.bias, 16);
+  for (const uint32_t each : p.alignment) aligned = aligned && each >= 16;
+  if (aligned) offer({Kind::aligned, 16, 256});
+  offer({Kind::any, 1, 0});
+  return *found == 0 ? kNotSupported : 0;
+}
+// Addresses are not looked at, as in cuBLASLt.
+int check_algorithm(CublasLt::Handle, CublasLt::Description description, CublasLt::Layout a,
+                    CublasLt::Layout b, CublasLt::Layout c, CublasLt::Layout d,
+                    const CublasLt::Algorithm* algorithm, CublasLt::Heuristic* result) {
   *result = {};
-  result->status = algorithm->data[0] == 1 || algorithm->data[0] == 2 ? 0 : kRefused;
-  return 0;
+  const Algorithm chosen = algorithm_of(*algorithm);
+  result->workspace_bytes = chosen.workspace_bytes;
+  const bool known = chosen.kind >= Kind::aligned && chosen.kind <= Kind::split &&
+                     chosen.alignment > 0 &&
+                     fits(as<Description>(description), as<Layout>(a), as<Layout>(b),
+                          as<Layout>(c), as<Layout>(d));
+  result->status = known ? 0 : kRefused;
+  return result->status;
 }
 
 struct Call {
@@ -100,23 +186,33 @@ struct Call {
   const void *a_data, *b_data, *c_data;
   void* d_data;
   float alpha, beta;
+  Algorithm algorithm;
 };
 
+float sum_of(const Call& call, int64_t row, int64_t column, int64_t first, int64_t last) {
+  const auto& e = call.description;
+  float sum = 0;
+  for (int64_t i = first; i < last; i++)
+    sum += (e.transpose_a ? read(call.a_data, call.a, i, row)
+                          : read(call.a_data, call.a, row, i)) *
+           (e.transpose_b ? read(call.b_data, call.b, column, i)
+                          : read(call.b_data, call.b, i, column));
+  return sum;
+}
+
 void compute(const Call& call) {
-  const auto& d = call.description;
-  const int64_t k = d.transpose_a ? call.a.rows : call.a.columns;
+  const auto& e = call.description;
+  const int64_t k = e.transpose_a ? call.a.rows : call.a.columns;
   for (int64_t column = 0; column < call.d.columns; column++)
     for (int64_t row = 0; row < call.d.rows; row++) {
-      float sum = 0;
-      for (int64_t i = 0; i < k; i++)
-        sum += (d.transpose_a ? read(call.a_data, call.a, i, row)
-                              : read(call.a_data, call.a, row, i)) *
-               (d.transpose_b ? read(call.b_data, call.b, column, i)
-                              : read(call.b_data, call.b, i, column));
+      float sum = call.algorithm.kind == Kind::split
+                      ? to_float(to_bfloat16(sum_of(call, row, column, 0, k / 2))) +
+                            to_float(to_bfloat16(sum_of(call, row, column, k / 2, k)))
+                      : sum_of(call, row, column, 0, k);
       sum *= call.alpha;
       if (call.beta != 0) sum += call.beta * read(call.c_data, call.c, row, column);
-      if (d.epilogue == CublasLt::epilogue_bias)
-        sum += to_float(static_cast<const bfloat16*>(d.bias)[row]);
+      if (e.epilogue == CublasLt::epilogue_bias)
+        sum += to_float(static_cast<const bfloat16*>(e.bias)[row]);
       const int64_t at = row + column * call.d.ld;
       if (call.d.type == CublasLt::float32) {
         static_cast<float*>(call.d_data)[at] = sum;
@@ -126,32 +222,44 @@ void compute(const Call& call) {
     }
 }
 
-int multiply(CublasLt::Handle, CublasLt::Description description, const void* alpha,
+// Whether addresses and rows are as aligned as their values and the algorithm need.
+bool all_aligned(const Call& call) {
+  const auto valid = [&](const void* data, const Layout& layout) {
+    const uint64_t bytes = std::max(uint64_t(bytes_of(layout)), call.algorithm.alignment);
+    return is_aligned(data, bytes) &&
+           (call.algorithm.alignment <= 1 ||
+            uint64_t(layout.ld * bytes_of(layout)) % call.algorithm.alignment == 0);
+  };
+  return valid(call.a_data, call.a) && valid(call.b_data, call.b) && valid(call.c_data, call.c) &&
+         valid(call.d_data, call.d) && is_aligned(call.description.bias, call.algorithm.alignment);
+}
+
+int multiply(CublasLt::Handle handle, CublasLt::Description description, const void* alpha,
              const void* a, CublasLt::Layout a_layout, const void* b, CublasLt::Layout b_layout,
              const void* beta, const void* c, CublasLt::Layout c_layout, void* d,
-             CublasLt::Layout d_layout, const CublasLt::Algorithm*, void*, size_t, void* stream) {
-  const Call call = {*static_cast<Description*>(description),
-                     *static_cast<Layout*>(a_layout),
-                     *static_cast<Layout*>(b_layout),
-                     *static_cast<Layout*>(c_layout),
-                     *static_cast<Layout*>(d_layout),
+             CublasLt::Layout d_layout, const CublasLt::Algorithm* algorithm, void* workspace,
+             size_t workspace_bytes, void* stream) {
+  const Call call = {as<Description>(description),
+                     as<Layout>(a_layout),
+                     as<Layout>(b_layout),
+                     as<Layout>(c_layout),
+                     as<Layout>(d_layout),
                      a,
                      b,
                      c,
                      d,
                      *static_cast<const float*>(alpha),
-                     *static_cast<const float*>(beta)};
-  const auto& flags = call.description;
-  const int64_t m = flags.transpose_a ? call.a.columns : call.a.rows;
-  const int64_t n = flags.transpose_b ? call.b.rows : call.b.columns;
-  const int64_t k = flags.transpose_a ? call.a.rows : call.a.columns;
-  const int64_t k_of_b = flags.transpose_b ? call.b.columns : call.b.rows;
-  if (m != call.d.rows || n != call.d.columns || k != k_of_b || call.c.rows != m ||
-      call.c.columns != n)
+                     *static_cast<const float*>(beta),
+                     algorithm_of(*algorithm)};
+  CublasLt::Heuristic result{};
+  const int status = check_algorithm(handle, description, a_layout, b_layout, c_layout, d_layout,
+                                     algorithm, &result);
+  if (status != 0) return status;
+  if (a == nullptr || b == nullptr || d == nullptr || (c == nullptr && call.beta != 0) ||
+      !is_aligned(workspace, 256) || workspace_bytes < result.workspace_bytes ||
+      (c == d && call.c.ld != call.d.ld))
     return kRefused;
-  if (flags.epilogue == CublasLt::epilogue_bias &&
-      (flags.bias == nullptr || flags.bias_type != CublasLt::bfloat16))
-    return kRefused;
+  if (!all_aligned(call)) return kNotSupported;
   run_or_record(stream, [call] { compute(call); });
   return 0;
 }
@@ -159,13 +267,21 @@ int multiply(CublasLt::Handle, CublasLt::Description description, const void* al
 }  // namespace
 
 const CublasLt& cublas_lt() {
-  static const CublasLt emulated = {create,           destroy,
-                                    version,          description_create,
-                                    description_destroy, description_set,
-                                    layout_create,    layout_destroy,
-                                    preference_create, preference_destroy,
-                                    preference_set,   heuristics,
-                                    check_algorithm,  multiply};
+  static const CublasLt emulated = {create,
+                                    destroy,
+                                    version,
+                                    status_name,
+                                    description_create,
+                                    description_destroy,
+                                    description_set,
+                                    layout_create,
+                                    layout_destroy,
+                                    preference_create,
+                                    preference_destroy,
+                                    preference_set,
+                                    heuristics,
+                                    check_algorithm,
+                                    multiply};
   return emulated;
 }
 

@@ -40,6 +40,7 @@ CublasLt load() {
   look_up(library, "cublasLtCreate", &lt.create);
   look_up(library, "cublasLtDestroy", &lt.destroy);
   look_up(library, "cublasLtGetVersion", &lt.version);
+  look_up(library, "cublasLtGetStatusName", &lt.status_name);
   look_up(library, "cublasLtMatmulDescCreate", &lt.description_create);
   look_up(library, "cublasLtMatmulDescDestroy", &lt.description_destroy);
   look_up(library, "cublasLtMatmulDescSetAttribute", &lt.description_set);

@@ -38,15 +38,21 @@ struct CublasLt {
   enum { epilogue_bias = 4 };
   enum PreferenceAttribute {
     most_workspace_bytes = 1,
+    reductions = 3,
     alignment_a = 5,
     alignment_b = 6,
     alignment_c = 7,
     alignment_d = 8
   };
 
+  // How the parts of a split sum are added up: bits of `reductions`. All but `in_compute_type` round
+  // each part to the output's type first.
+  enum Reductions { in_place = 1, in_compute_type = 2, in_output_type = 4, all_reductions = 7 };
+
   int (*create)(Handle*);
   int (*destroy)(Handle);
   size_t (*version)();
+  const char* (*status_name)(int status);
   int (*description_create)(Description*, int compute_type, int scale_type);
   int (*description_destroy)(Description);
   int (*description_set)(Description, int attribute, const void* value, size_t bytes);

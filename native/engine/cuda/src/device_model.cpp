@@ -84,7 +84,8 @@ DeviceModel::DeviceModel(const DecoderConfig& config, const LoraConfig& lora,
 }
 
 std::string DeviceModel::memory_report() const {
-  return "model on " + state.device.name + ", " + gibibytes(state.plan.end) + "\n" +
+  const std::string& problem = state.gemm->cache_problem();
+  return (problem.empty() ? "" : "choices of products are not kept: " + problem + "\n") + "model on " + state.device.name + ", " + gibibytes(state.plan.end) + "\n" +
          state.plan.table + last_plan_;
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <exception>
 #include <fstream>
 #include <sstream>
 #include <stdexcept>
@@ -17,10 +18,11 @@ namespace {
 constexpr int kCandidates = 16;
 constexpr int kTrials = 3;
 
-void check(int status, const char* call) {
+void check(const CublasLt& lt, int status, const char* call, const std::string& of = {}) {
   if (status != 0)
-    throw DeviceError(std::string("cuBLASLt: ") + call + " failed with status " +
-                      std::to_string(status));
+    throw DeviceError(std::string("cuBLASLt: ") + call + of + " failed with " +
+                      lt.status_name(status) +
+                      "; CUBLASLT_LOG_LEVEL=2 in the environment makes it print why");
 }
 
 // Largest power of two up to 256 that divides the address and the distance of rows.
@@ -30,6 +32,18 @@ uint32_t alignment(const void* data, int64_t row_bytes) {
 }
 
 int64_t bytes_of(Storage storage) { return storage == Storage::float32 ? 4 : 2; }
+
+// Of everything that a product reads or writes; an addend that is not there is d.
+struct Alignments {
+  uint32_t a, b, addend, d;
+};
+
+Alignments alignments_of(const Product& p) {
+  const int64_t size = bytes_of(p.storage);
+  const uint32_t d = alignment(p.d, p.d_row * size);
+  return {alignment(p.a.data, p.a.row * 2), alignment(p.b.data, p.b.row * 2),
+          p.addend != nullptr ? alignment(p.addend, p.addend_row * size) : d, d};
+}
 
 std::string hex_of(const CublasLt::Algorithm& algorithm) {
   std::ostringstream text;
@@ -65,7 +79,7 @@ struct Gemm::Problem {
   CublasLt::Preference preference = nullptr;
 
   Problem(const CublasLt& library, const Product& p, size_t workspace_bytes) : lt(library) {
-    check(lt.description_create(&description, CublasLt::compute_float32, CublasLt::float32),
+    check(lt, lt.description_create(&description, CublasLt::compute_float32, CublasLt::float32),
           "MatmulDescCreate");
     const int32_t first = p.b.transposed ? CublasLt::transpose : CublasLt::no_transpose;
     const int32_t second = p.a.transposed ? CublasLt::transpose : CublasLt::no_transpose;
@@ -83,15 +97,16 @@ struct Gemm::Problem {
                        : layout(CublasLt::bfloat16, p.k, p.m, p.a.row);
     c = layout(type, p.n, p.m, p.addend != nullptr ? p.addend_row : p.d_row);
     d = layout(type, p.n, p.m, p.d_row);
-    check(lt.preference_create(&preference), "MatmulPreferenceCreate");
+    check(lt, lt.preference_create(&preference), "MatmulPreferenceCreate");
     prefer(CublasLt::most_workspace_bytes, uint64_t(workspace_bytes));
-    const int64_t size = bytes_of(p.storage);
-    prefer(CublasLt::alignment_a, alignment(p.b.data, p.b.row * 2));
-    prefer(CublasLt::alignment_b, alignment(p.a.data, p.a.row * 2));
-    prefer(CublasLt::alignment_c,
-           p.addend != nullptr ? alignment(p.addend, p.addend_row * size)
-                               : alignment(p.d, p.d_row * size));
-    prefer(CublasLt::alignment_d, alignment(p.d, p.d_row * size));
+    // Sums are float32 to their end: parts of one are not rounded to bfloat16 in between.
+    if (p.storage == Storage::bfloat16)
+      prefer(CublasLt::reductions, uint32_t(CublasLt::in_compute_type));
+    const Alignments align = alignments_of(p);
+    prefer(CublasLt::alignment_a, align.b);
+    prefer(CublasLt::alignment_b, align.a);
+    prefer(CublasLt::alignment_c, align.addend);
+    prefer(CublasLt::alignment_d, align.d);
   }
   ~Problem() {
     if (preference != nullptr) lt.preference_destroy(preference);
@@ -105,17 +120,17 @@ struct Gemm::Problem {
  private:
   template <class Value>
   void set(int attribute, const Value& value) {
-    check(lt.description_set(description, attribute, &value, sizeof value),
+    check(lt, lt.description_set(description, attribute, &value, sizeof value),
           "MatmulDescSetAttribute");
   }
   template <class Value>
   void prefer(int attribute, const Value& value) {
-    check(lt.preference_set(preference, attribute, &value, sizeof value),
+    check(lt, lt.preference_set(preference, attribute, &value, sizeof value),
           "MatmulPreferenceSetAttribute");
   }
   CublasLt::Layout layout(int type, int64_t rows, int64_t columns, int64_t ld) const {
     CublasLt::Layout made = nullptr;
-    check(lt.layout_create(&made, type, uint64_t(rows), uint64_t(columns), ld),
+    check(lt, lt.layout_create(&made, type, uint64_t(rows), uint64_t(columns), ld),
           "MatrixLayoutCreate");
     return made;
   }
@@ -137,18 +152,20 @@ void check_product(const Product& p) {
   require(p.addend == nullptr || p.addend_row >= p.n, "rows of the addend that do not overlap");
   require(!p.addend_is_zero || (p.addend == p.d && p.d_row == p.n),
           "addend_is_zero only for a contiguous d that is its own addend");
+  // cuBLASLt asks for no bias's alignment, and its kernels read sixteen bytes at a time.
+  require(alignment(p.bias, 0) >= 16, "a bias aligned to 16 bytes");
+  require(p.bias == nullptr || p.storage == Storage::bfloat16, "a bias for bfloat16 results alone");
 }
 
-// What a choice depends on; alignments too, as some algorithms ask for sixteen bytes.
+// What a choice depends on; alignments too, as an algorithm may need what only some addresses have.
 std::string key_of(const Product& p) {
+  const Alignments align = alignments_of(p);
   std::ostringstream key;
   key << size_class(p.m) << 'x' << size_class(p.n) << 'x' << size_class(p.k)
       << (p.a.transposed ? " T" : " N") << (p.b.transposed ? "T" : "N")
       << (p.storage == Storage::float32 ? " f32" : " bf16") << (p.bias != nullptr ? " bias" : "")
-      << (p.addend == nullptr ? "" : p.addend == p.d ? " accumulate" : " addend") << ' '
-      << std::min(16u, alignment(p.a.data, p.a.row * 2)) << ','
-      << std::min(16u, alignment(p.b.data, p.b.row * 2)) << ','
-      << std::min(16u, alignment(p.d, p.d_row * bytes_of(p.storage)));
+      << (p.addend == nullptr ? "" : p.addend == p.d ? " accumulate" : " addend") << ' ' << align.a
+      << ',' << align.b << ',' << align.addend << ',' << align.d;
   return key.str();
 }
 
@@ -161,7 +178,7 @@ Gemm::Gemm(Stream& stream, void* workspace, size_t workspace_bytes, const std::s
       workspace_(workspace),
       workspace_bytes_(workspace_bytes),
       options_(options) {
-  check(lt_.create(&handle_), "Create");
+  check(lt_, lt_.create(&handle_), "Create");
   title_ = "# cuBLASLt " + std::to_string(lt_.version()) + ", " + device + ", workspace " +
            std::to_string(workspace_bytes);
   read_cache();
@@ -174,7 +191,17 @@ Gemm::~Gemm() {
 void Gemm::run(const Product& product) {
   check_product(product);
   const Problem problem(lt_, product, workspace_bytes_);
-  check(start(product, problem, choose(product, problem)), "Matmul");
+  if (start(product, problem, choose(product, problem)) == 0) return;
+  // An algorithm may pass cuBLASLt's check and not start; then one that does is remembered.
+  const std::string key = key_of(product);
+  int status = 0;
+  for (const CublasLt::Heuristic& candidate : candidates(key, problem)) {
+    status = start(product, problem, candidate.algorithm);
+    if (status != 0) continue;
+    (choices_.count(key) > 0 ? choices_ : untried_)[key] = candidate.algorithm;
+    return;
+  }
+  check(lt_, status, "Matmul of ", key);
 }
 
 int Gemm::start(const Product& p, const Problem& problem, const CublasLt::Algorithm& algorithm) {
@@ -197,9 +224,10 @@ std::vector<CublasLt::Heuristic> Gemm::candidates(const std::string& key,
                                                   const Problem& problem) const {
   std::vector<CublasLt::Heuristic> all(kCandidates);
   int found = 0;
-  check(lt_.heuristics(handle_, problem.description, problem.a, problem.b, problem.c, problem.d,
+  check(lt_,
+        lt_.heuristics(handle_, problem.description, problem.a, problem.b, problem.c, problem.d,
                        problem.preference, kCandidates, all.data(), &found),
-        "MatmulAlgoGetHeuristic");
+        "MatmulAlgoGetHeuristic of ", key);
   all.resize(size_t(found));
   all.erase(std::remove_if(all.begin(), all.end(),
                            [](const CublasLt::Heuristic& h) { return h.status != 0; }),
@@ -269,11 +297,17 @@ void Gemm::read_cache() {
   }
 }
 
-void Gemm::write_cache() const {
+// A file that cannot be written costs later processes their tuning, and this one nothing.
+void Gemm::write_cache() {
   if (options_.cache_file.empty()) return;
   std::string text = title_ + "\n";
   for (const auto& [key, algorithm] : choices_) text += key + "\t" + hex_of(algorithm) + "\n";
-  write_file_atomically(options_.cache_file, text);
+  try {
+    write_file_atomically(options_.cache_file, text);
+  } catch (const std::exception& error) {
+    cache_problem_ = error.what();
+    options_.cache_file.clear();
+  }
 }
 
 }  // namespace masksearch::cuda

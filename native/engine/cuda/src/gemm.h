@@ -22,8 +22,9 @@ struct Factor {
 
 enum class Storage { bfloat16, float32 };
 
-// d (m, n) = scale a (m, k) b (k, n) + bias (n) + addend (m, n); sums in f32. bias (bf16) and addend
-// (of d's storage) may be null; addend may be d itself, which makes it +=.
+// d (m, n) = scale a (m, k) b (k, n) + bias (n) + addend (m, n); sums in f32, rounded once. bias (bf16,
+// at a multiple of 16 bytes, with a bf16 d alone) and addend (of d's storage) may be null; addend may be
+// d itself, which makes it +=.
 struct Product {
   int64_t m, n, k;
   Factor a, b;
@@ -58,6 +59,9 @@ class Gemm {
   // Grows when a product that has run is tuned after all: what was recorded with it is out of date.
   int64_t revision() const { return revision_; }
 
+  // Why choices are no longer written to the file; empty where they are.
+  const std::string& cache_problem() const { return cache_problem_; }
+
   // Choices made so far; for tests.
   const std::map<std::string, CublasLt::Algorithm>& choices() const { return choices_; }
 
@@ -70,7 +74,7 @@ class Gemm {
   int start(const Product& product, const Problem& problem, const CublasLt::Algorithm& algorithm);
   bool still_fits(const Problem& problem, const CublasLt::Algorithm& algorithm) const;
   void read_cache();
-  void write_cache() const;
+  void write_cache();
 
   const CublasLt& lt_;
   Stream& stream_;
@@ -82,6 +86,7 @@ class Gemm {
   std::map<std::string, CublasLt::Algorithm> choices_;
   std::map<std::string, CublasLt::Algorithm> untried_;  // cuBLASLt's first, where none can be tried
   int64_t revision_ = 0;
+  std::string cache_problem_;
 };
 
 // Shapes that share a choice: exact up to 64, then steps of an eighth of a power of two.

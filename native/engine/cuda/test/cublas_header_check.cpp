@@ -24,7 +24,14 @@ static_assert(int(CublasLt::bias_pointer) == CUBLASLT_MATMUL_DESC_BIAS_POINTER);
 static_assert(int(CublasLt::bias_data_type) == CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE);
 static_assert(int(CublasLt::epilogue_bias) == CUBLASLT_EPILOGUE_BIAS);
 static_assert(int(CublasLt::most_workspace_bytes) == CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES);
+static_assert(int(CublasLt::reductions) == CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK);
+static_assert(int(CublasLt::in_place) == CUBLASLT_REDUCTION_SCHEME_INPLACE);
+static_assert(int(CublasLt::in_compute_type) == CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE);
+static_assert(int(CublasLt::in_output_type) == CUBLASLT_REDUCTION_SCHEME_OUTPUT_TYPE);
+static_assert(int(CublasLt::all_reductions) == CUBLASLT_REDUCTION_SCHEME_MASK);
 static_assert(int(CublasLt::alignment_a) == CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES);
+static_assert(int(CublasLt::alignment_b) == CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES);
+static_assert(int(CublasLt::alignment_c) == CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES);
 static_assert(int(CublasLt::alignment_d) == CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES);
 
 // The same number of parameters as NVIDIA's function, each passed the same way.
@@ -40,10 +47,16 @@ struct SameCall<R (*)(Mine...), S(Theirs...)> {
 #define SAME_CALL(member, function) \
   static_assert(SameCall<decltype(CublasLt::member), decltype(function)>::value)
 SAME_CALL(create, cublasLtCreate);
+SAME_CALL(destroy, cublasLtDestroy);
 SAME_CALL(version, cublasLtGetVersion);
+SAME_CALL(status_name, cublasLtGetStatusName);
 SAME_CALL(description_create, cublasLtMatmulDescCreate);
+SAME_CALL(description_destroy, cublasLtMatmulDescDestroy);
 SAME_CALL(description_set, cublasLtMatmulDescSetAttribute);
 SAME_CALL(layout_create, cublasLtMatrixLayoutCreate);
+SAME_CALL(layout_destroy, cublasLtMatrixLayoutDestroy);
+SAME_CALL(preference_create, cublasLtMatmulPreferenceCreate);
+SAME_CALL(preference_destroy, cublasLtMatmulPreferenceDestroy);
 SAME_CALL(preference_set, cublasLtMatmulPreferenceSetAttribute);
 SAME_CALL(heuristics, cublasLtMatmulAlgoGetHeuristic);
 SAME_CALL(check, cublasLtMatmulAlgoCheck);
