@@ -1,8 +1,8 @@
 // The device by the CUDA runtime: streams, graphs, memory, and what a launch checks.
 #include <cuda_runtime.h>
 
+#include <map>
 #include <mutex>
-#include <set>
 
 #include "launch.h"
 #include "stream.h"
@@ -13,10 +13,15 @@ namespace {
 
 constexpr int kLeastCapability = 80;  // bf16 tensor cores and asynchronous copies
 
-void check(cudaError_t status, const std::string& call) {
+void check(cudaError_t status, const char* call, const std::string& of = {}) {
   if (status == cudaSuccess) return;
-  throw DeviceError("cuda: " + call + " failed, " + cudaGetErrorString(status) + " (" +
-                    cudaGetErrorName(status) + ")");
+  cudaGetLastError();  // so that the next launch does not report it again
+  const std::string problem = std::string("cuda: ") + call + of + " failed, " +
+                              cudaGetErrorString(status) + " (" + cudaGetErrorName(status) + ")";
+  if (status == cudaErrorNoKernelImageForDevice || status == cudaErrorUnsupportedPtxVersion)
+    throw UnavailableError(problem + "; build the plug-in again on this machine, with "
+                                     "`pnpm --filter @masksearch/native-engine run build:cuda`");
+  throw DeviceError(problem);
 }
 
 cudaStream_t stream_of(const Stream& stream) { return static_cast<cudaStream_t>(stream.handle()); }
@@ -29,12 +34,13 @@ void check_launch(const char* kernel) { check(cudaGetLastError(), kernel); }
 
 void allow_shared_memory(const char* kernel, const void* function, size_t bytes) {
   static std::mutex mutex;
-  static std::set<const void*> allowed;
+  static std::map<const void*, size_t> allowed;
   const std::lock_guard<std::mutex> lock(mutex);
-  if (allowed.count(function) > 0) return;
+  size_t& most = allowed[function];
+  if (bytes <= most) return;
   check(cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize, int(bytes)),
-        std::string(kernel) + " with " + std::to_string(bytes) + " bytes of shared memory");
-  allowed.insert(function);
+        kernel, " with " + std::to_string(bytes) + " bytes of shared memory");
+  most = bytes;
 }
 
 Stream::Stream() {
@@ -119,7 +125,7 @@ double Stopwatch::stop(Stream& stream) {
 }
 
 HostBuffer::HostBuffer(size_t bytes) {
-  check(cudaMallocHost(&data_, bytes), megabytes(bytes) + " of pinned host memory");
+  check(cudaMallocHost(&data_, bytes), "pinned host memory of ", megabytes(bytes));
 }
 HostBuffer::~HostBuffer() { cudaFreeHost(data_); }
 

@@ -3,17 +3,22 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "token_loss.h"
 #include "validate.h"
 
 namespace masksearch::cuda {
 
-// A pass on the device: its lists, and where its buffers lie.
+// A pass on the device: its lists, and where its buffers lie. Copies to the device may read host
+// memory until the stream is waited for, so what they read lives as long as the pass.
 struct DeviceModel::Pass {
   PassLists lists;
   EmbeddingOrder order;  // of the batch's own rows
+  std::vector<int32_t> row_of, targets;         // of a chunk of the loss head
+  std::vector<float> d_log_probs, d_entropies;  // likewise
   bool backward;
+  bool first = false;  // the gradients are still zeros
   TrainingPlan plan;
   PassBuffers buffers{};
   std::vector<LayerBuffers> layers;
@@ -85,7 +90,9 @@ DeviceModel::DeviceModel(const DecoderConfig& config, const LoraConfig& lora,
 
 std::string DeviceModel::memory_report() const {
   const std::string& problem = state.gemm->cache_problem();
-  return (problem.empty() ? "" : "choices of products are not kept: " + problem + "\n") + "model on " + state.device.name + ", " + gibibytes(state.plan.end) + "\n" +
+  const std::string note =
+      problem.empty() ? "" : "choices of products are not kept: " + problem + "\n";
+  return note + "model on " + state.device.name + ", " + gibibytes(state.plan.end) + "\n" +
          state.plan.table + last_plan_;
 }
 
@@ -197,20 +204,18 @@ void DeviceModel::backward(const Pass& pass) {
   const auto work = [&] {
     for (int l = int(pass.layers.size()) - 1; l >= 0; l--)
       decoder.layer_backward(l, pass.buffers, pass.layers[l], pass.plan.layers[l].keep,
-                             gradients_are_zero_, dx);
+                             pass.first, dx);
   };
-  graphs.run(key_of(kBackward, pass.buffers, pass.plan, true), gradients_are_zero_, work);
+  graphs.run(key_of(kBackward, pass.buffers, pass.plan, true), pass.first, work);
   decoder.embed_backward(pass.order, state.at<int32_t>(pass.plan.order_token),
                          state.at<int32_t>(pass.plan.order_start),
                          state.at<int32_t>(pass.plan.order), dx);
 }
 
-void DeviceModel::head_backward(const Pass& pass, int count, bool first, const float* d_log_probs,
-                                const float* d_entropies) {
+void DeviceModel::head_backward(const Pass& pass, int count, bool first) {
   const TrainingPlan& p = pass.plan;
-  const size_t bytes = size_t(count) * sizeof(float);
-  state.stream.to_device(state.at<float>(p.d_log_probs), d_log_probs, bytes);
-  state.stream.to_device(state.at<float>(p.d_entropies), d_entropies, bytes);
+  upload(&state, p.d_log_probs, pass.d_log_probs);
+  upload(&state, p.d_entropies, pass.d_entropies);
   float* logits = state.at<float>(p.logits);
   row_gradient(state.stream, count, state.config.vocabulary_size, logits,
                logits_row(state.config), state.at<int32_t>(p.targets),
@@ -223,23 +228,25 @@ void DeviceModel::head_backward(const Pass& pass, int count, bool first, const f
                               state.at<bf16>(p.dx), pass.buffers.scratch);
 }
 
-void DeviceModel::loss_head(const Pass& pass, const Batch& batch, const Evaluate& evaluate,
+void DeviceModel::loss_head(Pass& pass, const Batch& batch, const Evaluate& evaluate,
                             float* log_probs, float* entropies) {
   const TrainingPlan& p = pass.plan;
   const size_t chunk = size_t(p.chunk_rows);
-  std::vector<int32_t> row_of(chunk), targets(chunk);
+  pass.row_of.resize(chunk);
+  pass.targets.resize(chunk);
+  pass.d_log_probs.resize(chunk);
+  pass.d_entropies.resize(chunk);
   std::vector<RowStatistics> statistics(chunk);
-  std::vector<float> chunk_log_probs(chunk), chunk_entropies(chunk), d_log_probs(chunk),
-      d_entropies(chunk);
+  std::vector<float> chunk_log_probs(chunk), chunk_entropies(chunk);
   for (size_t first = 0; first < pass.lists.labels.size(); first += chunk) {
     const int32_t* labels = pass.lists.labels.data() + first;
     const int count = int(std::min(chunk, pass.lists.labels.size() - first));
     for (int i = 0; i < count; i++) {
-      row_of[i] = labels[i] - 1 - pass.lists.first_token;
-      targets[i] = batch.tokens[labels[i]];
+      pass.row_of[i] = labels[i] - 1 - pass.lists.first_token;
+      pass.targets[i] = batch.tokens[labels[i]];
     }
-    upload(&state, p.row_of, row_of);
-    upload(&state, p.targets, targets);
+    upload(&state, p.row_of, pass.row_of);
+    upload(&state, p.targets, pass.targets);
     bf16* hidden = state.at<bf16>(p.chunk_hidden);
     float* logits = state.at<float>(p.logits);
     decoder.final_norm(count, pass.last_x, state.at<int32_t>(p.row_of), hidden,
@@ -259,10 +266,9 @@ void DeviceModel::loss_head(const Pass& pass, const Batch& batch, const Evaluate
       entropies[labels[i]] = chunk_entropies[i];
     }
     if (!evaluate) continue;
-    evaluate(count, labels, chunk_log_probs.data(), chunk_entropies.data(), d_log_probs.data(),
-             d_entropies.data());
-    head_backward(pass, count, gradients_are_zero_ && first == 0, d_log_probs.data(),
-                  d_entropies.data());
+    evaluate(count, labels, chunk_log_probs.data(), chunk_entropies.data(),
+             pass.d_log_probs.data(), pass.d_entropies.data());
+    head_backward(pass, count, pass.first && first == 0);
   }
 }
 
@@ -290,9 +296,9 @@ AccumulateResult DeviceModel::accumulate(const Batch& batch, const TokenLoss& lo
     pass.buffers.dropout = dropout();
     pass.buffers.dropout.moment = device_moment;
     forward(pass);
+    pass.first = std::exchange(gradients_are_zero_, false);  // also where the loss throws
     loss_head(pass, batch, evaluate, log_probs, entropies);
     backward(pass);
-    gradients_are_zero_ = false;
     state.stream.synchronize();
   });
   return result;

@@ -51,10 +51,9 @@ class DeviceModel {
                                       const float* entropies, float* d_log_probs,
                                       float* d_entropies)>;
   // Runs the loss head over the pass's labels; without `evaluate` no gradient is made.
-  void loss_head(const Pass& pass, const Batch& batch, const Evaluate& evaluate, float* log_probs,
+  void loss_head(Pass& pass, const Batch& batch, const Evaluate& evaluate, float* log_probs,
                  float* entropies);
-  void head_backward(const Pass& pass, int count, bool first, const float* d_log_probs,
-                     const float* d_entropies);
+  void head_backward(const Pass& pass, int count, bool first);
 
   Dropout dropout() const;
 
