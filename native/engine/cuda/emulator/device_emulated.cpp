@@ -3,6 +3,7 @@
 #include <cstring>
 #include <functional>
 #include <map>
+#include <mutex>
 #include <vector>
 
 #include "device_code.h"
@@ -16,25 +17,40 @@ using Recording = std::vector<std::function<void()>>;
 // The recording of a stream, if one is under way, is what its handle points to.
 Recording*& recording_of(void*& handle) { return reinterpret_cast<Recording*&>(handle); }
 
-bool any_recording = false;
+// On this thread, as CUDA's ThreadLocal mode of recording looks at no other.
+thread_local bool any_recording = false;
+thread_local bool recording_is_spoilt = false;
 
 // What CUDA refuses on a thread of which a stream is recorded.
 void refuse_while_recording(const char* what) {
   if (any_recording) throw DeviceError(std::string(what) + ": not while a graph is recorded");
 }
+// The same where nothing can be thrown: the graph's end fails.
+void spoil_recording() { recording_is_spoilt = recording_is_spoilt || any_recording; }
+
+// One kernel at a time: a process may hold several models, each with a thread of its own.
+std::mutex& device_mutex() {
+  static std::mutex mutex;
+  return mutex;
+}
 
 // Pinned memory, by its address: the only host memory that a recorded copy may name, as a graph
 // outlives what else was copied from.
-std::map<const unsigned char*, size_t>& pinned() {
-  static std::map<const unsigned char*, size_t> all;
+struct Pinned {
+  std::mutex mutex;
+  std::map<const unsigned char*, size_t> bytes_at;
+};
+Pinned& pinned() {
+  static Pinned all;
   return all;
 }
 
 void require_pinned(bool recording, const void* host, size_t bytes) {
   if (!recording) return;
   const auto* first = static_cast<const unsigned char*>(host);
-  auto after = pinned().upper_bound(first);
-  if (after != pinned().begin()) {
+  const std::lock_guard<std::mutex> lock(pinned().mutex);
+  auto after = pinned().bytes_at.upper_bound(first);
+  if (after != pinned().bytes_at.begin()) {
     const auto& [start, size] = *--after;
     if (first + bytes <= start + size) return;
   }
@@ -57,8 +73,9 @@ Stream::Stream() = default;
 Stream::~Stream() = default;
 
 void run_or_record(void* handle, std::function<void()> work) {
-  if (handle == nullptr) return work();
-  recording_of(handle)->push_back(std::move(work));
+  if (handle != nullptr) return recording_of(handle)->push_back(std::move(work));
+  const std::lock_guard<std::mutex> lock(device_mutex());
+  work();
 }
 
 void Stream::to_device(void* device, const void* host, size_t bytes) {
@@ -82,14 +99,20 @@ void Stream::begin_recording() {
   recording_ = any_recording = true;
 }
 std::unique_ptr<Graph> Stream::end_recording() {
-  recording_ = any_recording = false;
+  const bool spoilt = recording_is_spoilt;
+  recording_ = any_recording = recording_is_spoilt = false;
   auto graph = std::make_unique<Graph>(handle_);
   handle_ = nullptr;
+  if (spoilt) throw DeviceError("end of a graph: memory was freed while it was recorded");
   return graph;
 }
-void Stream::drop_recording() { end_recording(); }
+void Stream::drop_recording() {
+  recording_is_spoilt = false;
+  end_recording();
+}
 void Stream::replay(Graph& graph) {
   refuse_while_recording("replay");
+  const std::lock_guard<std::mutex> lock(device_mutex());
   for (const auto& work : *static_cast<Recording*>(graph.handle())) work();
 }
 Graph::~Graph() { delete static_cast<Recording*>(executable_); }
@@ -103,15 +126,21 @@ double Stopwatch::stop(Stream&) {
 }
 
 HostBuffer::HostBuffer(size_t bytes) : data_(allocate(bytes)) {
-  pinned()[static_cast<unsigned char*>(data_)] = bytes;
+  const std::lock_guard<std::mutex> lock(pinned().mutex);
+  pinned().bytes_at[static_cast<unsigned char*>(data_)] = bytes;
 }
 HostBuffer::~HostBuffer() {
-  pinned().erase(static_cast<unsigned char*>(data_));
+  spoil_recording();
+  const std::lock_guard<std::mutex> lock(pinned().mutex);
+  pinned().bytes_at.erase(static_cast<unsigned char*>(data_));
   std::free(data_);
 }
 
 DeviceBuffer::DeviceBuffer(size_t bytes) : data_(allocate(bytes)), bytes_(bytes) {}
-DeviceBuffer::~DeviceBuffer() { std::free(data_); }
+DeviceBuffer::~DeviceBuffer() {
+  spoil_recording();
+  std::free(data_);
+}
 
 DeviceDescription open_device() {
   return {"emulated device", 2, 80, kEmulatedBytes, kEmulatedBytes};

