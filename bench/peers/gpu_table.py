@@ -17,9 +17,18 @@ def output_of(*command):
         return "unknown"
 
 
+# All whole rows: the last of a part that ran out of time may be cut.
 def read_rows(path):
+    rows = []
     with open(path) as file:
-        return [json.loads(line) for line in file if line.startswith("{")]
+        for line in file:
+            if not line.startswith("{"):
+                continue
+            try:
+                rows.append(json.loads(line))
+            except json.JSONDecodeError:
+                print(f"not a row: {line.strip()}")
+    return rows
 
 
 def main():
@@ -30,7 +39,7 @@ def main():
     arguments = parser.parse_args()
     about = {
         "machine": output_of("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"),
-        "commit": output_of("git", "rev-parse", "--short", "HEAD"),
+        "commit": os.environ.get("COMMIT") or output_of("git", "rev-parse", "--short", "HEAD"),
         "command": f"bench/gpu.sh --model {arguments.model}",
         "date": datetime.date.today().isoformat(),
     }
@@ -43,11 +52,11 @@ def main():
         os.fsync(file.fileno())
     os.replace(temporary, arguments.out)
 
-    print(f"{'case':44} {'floor':>12} {'measured':>12} {'ratio':>7}  unit")
+    print(f"{'case':50} {'floor':>12} {'measured':>12} {'ratio':>7}  unit")
     for row in rows:
         floor = "" if row.get("floor") is None else f"{row['floor']:.5g}"
         ratio = "" if row.get("ratio") is None else f"{row['ratio']:.3f}"
-        print(f"{row['case']:44} {floor:>12} {row['measured']:>12.5g} {ratio:>7}  {row['unit']}")
+        print(f"{row['case']:50} {floor:>12} {row['measured']:>12.5g} {ratio:>7}  {row['unit']}")
     measured = {row["case"]: row["measured"] for row in rows}
     for case, rate in measured.items():
         for peer, peer_rate in measured.items():

@@ -1,7 +1,13 @@
-// Runs every test, or those whose name contains the first argument; exits with 1 on a failure.
+// Runs every test, or those whose name contains the first argument; exits with 1 on a failure. `--list`
+// prints the names instead.
 #include "check.h"
 
 int main(int argc, char** argv) {
+  if (argc > 1 && std::strcmp(argv[1], "--list") == 0) {
+    for (const test::Case& c : test::cases()) std::printf("%s\n", c.name.c_str());
+    return 0;
+  }
+  std::setvbuf(stdout, nullptr, _IOLBF, 4096);  // what a crash or a time limit leaves is whole
   int ran = 0;
   for (const test::Case& c : test::cases()) {
     if (argc > 1 && c.name.find(argv[1]) == std::string::npos) continue;

@@ -1,12 +1,14 @@
 // Speed on the GPU against the floors that its own ceilings set, as JSON lines:
 // {"case", "floor", "measured", "ratio", "unit"}; ratio 1 is the floor reached. Ceilings (a large
 // product, a copy) are measured in the same run. Arguments: [--model 1.5b|0.5b|tiny] [--only part]
-// [--cache file], parts: kernels, train, decode, lora (an adapter of rank 16 on all matrices of the
-// model), qwen3 (training Qwen3-0.6B, whose heads are normalised).
+// [--cache file], parts: kernels, head (the loss head), train, decode, lora (an adapter of rank 16 on
+// all matrices of the model), qwen3 (training Qwen3-0.6B, whose heads are normalised). A part that
+// fails is reported and leaves the others; the exit code is 1 then.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <exception>
 #include <functional>
 #include <random>
 #include <string>
@@ -32,12 +34,21 @@ struct Options {
 
 Options parse(int argc, char** argv) {
   Options o;
-  for (int i = 1; i + 1 < argc; i += 2) {
-    const std::string name = argv[i], value = argv[i + 1];
-    if (name == "--model") o.model = value;
-    if (name == "--only") o.only = value;
-    if (name == "--cache") o.cache = value;
+  for (int i = 1; i < argc; i += 2) {
+    const std::string name = argv[i];
+    std::string* to = name == "--model"   ? &o.model
+                      : name == "--only"  ? &o.only
+                      : name == "--cache" ? &o.cache
+                                          : nullptr;
+    if (to == nullptr || i + 1 == argc)
+      throw std::invalid_argument("bench: expected --model, --only or --cache and a value, received " +
+                                  name);
+    *to = argv[i + 1];
   }
+  const char* parts[] = {"", "kernels", "head", "train", "decode", "lora", "qwen3"};
+  if (std::find(std::begin(parts), std::end(parts), o.only) == std::end(parts))
+    throw std::invalid_argument(
+        "bench: expected --only kernels, head, train, decode, lora or qwen3, received " + o.only);
   if (o.model == "0.5b") {
     o.config = {151936, 896, 24, 14, 2, 64, 4864, 1e6, 1e-6, 32768, true, true};
   } else if (o.model == "tiny") {
@@ -65,26 +76,30 @@ class Bench {
  public:
   explicit Bench(const Options& options) : o_(options) {}
 
-  void run() {
+  // Whether no part failed.
+  bool run() {
     open(o_.config, {});
     std::printf("# %s, %d multiprocessors, model %s\n", model_->state.device.name.c_str(),
                 model_->state.device.multiprocessors, o_.model.c_str());
     ceilings();
-    if (wanted("kernels")) kernels();
-    if (wanted("train")) train(o_.model);
-    if (wanted("decode")) decode();
-    if (wanted("lora")) {
+    part("kernels", [&] { kernels(); });
+    part("head", [&] { loss_head(); });
+    part("train", [&] { train(o_.model); });
+    part("decode", [&] { decode(); });
+    part("lora", [&] {
       LoraConfig lora;
       lora.rank = 16;
       lora.alpha = 32;
       std::fill_n(lora.targets, int(kLoraTargets), true);
       open(o_.config, lora);
       train(o_.model + " lora 16");
-    }
-    if (wanted("qwen3")) {
+    });
+    part("qwen3", [&] {
       open(o_.qwen3, {});
       train(o_.qwen3_name);
-    }
+    });
+    if (model_ != nullptr) std::fprintf(stderr, "%s", model_->memory_report().c_str());
+    return failed_ == 0;
   }
 
  private:
@@ -101,7 +116,15 @@ class Bench {
     if (state().frozen()) fill_weights(Arena::trained_weights, state().trained());
   }
 
-  bool wanted(const char* part) const { return o_.only.empty() || o_.only == part; }
+  void part(const char* name, const std::function<void()>& work) {
+    if (!o_.only.empty() && o_.only != name) return;
+    try {
+      work();
+    } catch (const std::exception& error) {
+      std::fprintf(stderr, "bench: %s failed: %s\n", name, error.what());
+      failed_++;
+    }
+  }
   DeviceState& state() { return model_->state; }
 
   // Median seconds of a run after two that warm up.
@@ -177,10 +200,118 @@ class Bench {
   }
 
   void kernels() {
+    products();
     row_kernels();
     attention(std::min(1024, o_.rows));
     attention(std::min(4096, o_.rows));
     optimizer();
+  }
+
+  // The products of a layer: forward, and the gradient of the weights.
+  void products() {
+    const DecoderConfig& c = o_.config;
+    const AttentionShape shape = attention_shape(c);
+    const int q = shape.heads * shape.head_width;
+    struct Matrix {
+      const char* name;
+      int64_t outputs, inputs, weight;
+    };
+    const LayerLayout& at = state().layout.layers[0];
+    const Matrix matrices[] = {
+        {"qkv", shape.columns(), c.width, int64_t(at.qkv)},
+        {"output", c.width, q, int64_t(at.output)},
+        {"gate and up", 2 * c.feed_forward_width, c.width, int64_t(at.gate_up)},
+        {"down", c.width, c.feed_forward_width, int64_t(at.down)},
+    };
+    const int64_t N = o_.rows;
+    for (const Matrix& m : matrices) {
+      Ledger ledger(state().free_begin());
+      bf16* x = random_values(ledger.take("x", size_t(N * m.inputs) * 2), size_t(N * m.inputs));
+      bf16* y = random_values(ledger.take("y", size_t(N * m.outputs) * 2), size_t(N * m.outputs));
+      const double operations = 2.0 * double(N) * double(m.inputs) * double(m.outputs);
+      const std::string name = std::string("product ") + m.name;
+      // The gradient first: the forward product overwrites y.
+      Product gradient{m.outputs, m.inputs, N, {y, m.outputs, true}, {x, m.inputs, false}};
+      gradient.addend = gradient.d = state().gradient(size_t(m.weight));
+      gradient.addend_row = gradient.d_row = m.inputs;
+      gradient.storage = Storage::float32;
+      gradient.addend_is_zero = true;
+      print_flops(name + " weight gradient", operations, [&] {
+        state().gemm->run(gradient);
+        gradient.addend_is_zero = false;
+      });
+      Product forward{N, m.outputs, m.inputs, {x, m.inputs, false},
+                      {state().weight(size_t(m.weight)), m.inputs, true}};
+      forward.d = y;
+      forward.d_row = m.outputs;
+      print_flops(name, operations, [&] { state().gemm->run(forward); });
+    }
+    clear_gradients();
+  }
+
+  void clear_gradients() {
+    state().stream.clear(state().gradient(0), state().count(Arena::gradients) * sizeof(float));
+    state().stream.synchronize();
+  }
+
+  // Norm, logits, log-probabilities and entropies, the host's turn, and the way back, of some 8,192 rows
+  // in the chunks that training takes. Operations of its three products alone, none twice.
+  void loss_head() {
+    const DecoderConfig& c = o_.config;
+    const auto plan = find_training_plan(c, {}, {o_.rows, 1, o_.rows, true, 0},
+                                         state().free_begin(), state().free_bytes());
+    if (!plan) throw MemoryError("bench: expected room for a pass");
+    const TrainingPlan& p = *plan;
+    const int rows = p.chunk_rows, chunks = std::max(1, std::min(8192, o_.rows) / rows);
+    const bf16* x = random_values(p.last_x, size_t(o_.rows) * c.width);
+    bf16* dx = state().at<bf16>(p.dx);
+    std::vector<int32_t> row_of, targets;
+    std::vector<float> d_log_probs(size_t(rows), -1e-4f), d_entropies(size_t(rows), 0);
+    for (int i = 0; i < rows; i++) {
+      row_of.push_back(i);
+      targets.push_back(i % c.vocabulary_size);
+    }
+    std::vector<RowStatistics> statistics(static_cast<size_t>(rows));
+    std::vector<float> log_probs(static_cast<size_t>(rows));
+    Stream& s = state().stream;
+    DeviceDecoder& decoder = model_->decoder;
+    float* logits = state().at<float>(p.logits);
+    const auto upload = [&](size_t offset, const auto& values) {
+      s.to_device(state().at<char>(offset), values.data(), values.size() * sizeof(values[0]));
+    };
+    s.clear(dx, size_t(o_.rows) * c.width * sizeof(bf16));
+    bool first = true;  // so that the gradient of the weights is tuned
+    const auto chunk = [&] {
+      upload(p.row_of, row_of);
+      upload(p.targets, targets);
+      bf16* hidden = state().at<bf16>(p.chunk_hidden);
+      decoder.final_norm(rows, x, state().at<int32_t>(p.row_of), hidden,
+                         state().at<float>(p.chunk_rstd));
+      decoder.logits(rows, hidden, logits);
+      row_statistics(s, rows, c.vocabulary_size, logits, logits_row(c),
+                     state().at<int32_t>(p.targets), state().at<RowStatistics>(p.statistics),
+                     state().at<float>(p.log_probs));
+      s.to_host(statistics.data(), state().at<RowStatistics>(p.statistics),
+                statistics.size() * sizeof(RowStatistics));
+      s.to_host(log_probs.data(), state().at<float>(p.log_probs),
+                log_probs.size() * sizeof(float));
+      s.synchronize();
+      upload(p.d_log_probs, d_log_probs);
+      upload(p.d_entropies, d_entropies);
+      row_gradient(s, rows, c.vocabulary_size, logits, logits_row(c),
+                   state().at<int32_t>(p.targets), state().at<RowStatistics>(p.statistics),
+                   state().at<float>(p.d_log_probs), state().at<float>(p.d_entropies));
+      decoder.logits_backward(rows, logits, hidden, first, state().at<bf16>(p.d_chunk_hidden));
+      decoder.final_norm_backward(rows, state().at<bf16>(p.d_chunk_hidden), x,
+                                  state().at<int32_t>(p.row_of), state().at<float>(p.chunk_rstd),
+                                  dx, state().at<float>(p.scratch));
+      first = false;
+    };
+    print_flops("loss head " + std::to_string(chunks * rows) + " rows",
+                6.0 * chunks * rows * c.width * double(c.vocabulary_size), [&] {
+                  for (int i = 0; i < chunks; i++) chunk();
+                });
+    clear_gradients();
   }
 
   void row_kernels() {
@@ -273,14 +404,14 @@ class Bench {
   }
 
   // Floating-point operations of a token: every matrix three times (frozen ones twice, as they get
-  // no gradient), and causal attention.
+  // no gradient), and causal attention: two products forward, five backward.
   double training_operations(int length) {
     const DecoderConfig& c = state().config;
     const double q = double(c.heads) * c.head_width, kv = double(c.key_value_heads) * c.head_width;
     const double layer = double(c.width) * (2 * q + 2 * kv + 3.0 * c.feed_forward_width);
     const double matrices = layer * c.layers + double(c.vocabulary_size) * c.width;
     const double frozen = 4 * matrices + 6 * double(state().adapter_layout.count);
-    return (state().frozen() ? frozen : 6 * matrices) + 6.0 * length * q * c.layers;
+    return (state().frozen() ? frozen : 6 * matrices) + 7.0 * length * q * c.layers;
   }
 
   void train(const std::string& name) {
@@ -314,7 +445,7 @@ class Bench {
     const int context = std::min(1024, c.max_positions / 2);
     const double key_bytes = 4.0 * c.layers * c.key_value_heads * c.head_width;
     const double weight_bytes = 2.0 * double(state().layout.count);
-    for (const int batch : {1, 64}) {
+    for (const int batch : {1, 64, 256}) {
       if (o_.model == "tiny" && batch > 2) continue;
       DeviceSampler sampler(*model_, batch, context + 8 * o_.decode_tokens);
       std::mt19937 random(4);
@@ -330,8 +461,11 @@ class Bench {
       watch.start(state().stream);
       for (int i = 0; i < o_.decode_tokens; i++) sampler.step(&finished);
       const double seconds = watch.stop(state().stream) / 1000 / o_.decode_tokens;
-      const double bytes = weight_bytes + batch * (context + o_.decode_tokens / 2.0) * key_bytes;
-      const double floor = batch * bandwidth_ / bytes, rate = batch / seconds;
+      // Products read every weight or do their arithmetic, two operations for the two bytes of one;
+      // then attention reads keys and values.
+      const double products = std::max(weight_bytes / bandwidth_, batch * weight_bytes / flops_);
+      const double keys = batch * (context + o_.decode_tokens / 2.0) * key_bytes / bandwidth_;
+      const double floor = batch / (products + keys), rate = batch / seconds;
       print("decode " + o_.model + " B " + std::to_string(batch), floor, rate, rate / floor,
             "tokens/s");
     }
@@ -340,16 +474,16 @@ class Bench {
   Options o_;
   std::unique_ptr<DeviceModel> model_;
   double flops_ = 0, bandwidth_ = 0;
+  int failed_ = 0;
 };
 
 }  // namespace
 
 int main(int argc, char** argv) {
   try {
-    Bench(parse(argc, argv)).run();
+    return Bench(parse(argc, argv)).run() ? 0 : 1;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "%s\n", error.what());
     return 1;
   }
-  return 0;
 }
