@@ -116,7 +116,7 @@ typedef struct ms_sampler ms_sampler;
 /* Every function sets `error`; on an error results are 0 or null. */
 typedef struct {
   int32_t abi; /* MASKSEARCH_CUDA_ABI */
-  /* The GPU's name, e.g. for a doctor's report. */
+  /* The GPU's name, e.g. for a doctor's report; an error where a model could not be made. */
   void (*probe)(char* name, size_t name_bytes, ms_error* error);
   ms_model* (*model_create)(const ms_config*, const ms_lora*, const ms_device_options*,
                             ms_error* error);

@@ -4,6 +4,8 @@
 #include <dlfcn.h>
 
 #include <cstdlib>
+#include <string>
+#include <vector>
 
 #include "stream.h"
 
@@ -11,16 +13,24 @@ namespace masksearch::cuda {
 
 namespace {
 
-void* open_library() {
+// What is chosen and does not load is an error, not a reason to take another.
+std::vector<std::string> library_names() {
   const char* chosen = std::getenv("MASKSEARCH_CUBLASLT");
+  if (chosen != nullptr && *chosen != 0) return {chosen};
+  return {"libcublasLt.so.13", "/usr/local/cuda/lib64/libcublasLt.so.13", "libcublasLt.so.12",
+          "/usr/local/cuda/lib64/libcublasLt.so.12"};
+}
+
+void* open_library() {
   std::string problems;
-  for (const char* name : {chosen, "libcublasLt.so.13", "libcublasLt.so.12"}) {
-    if (name == nullptr || *name == 0) continue;
-    if (void* library = dlopen(name, RTLD_NOW | RTLD_LOCAL)) return library;
+  for (const std::string& name : library_names()) {
+    if (void* library = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL)) return library;
     problems += std::string("\n  ") + dlerror();
   }
   throw UnavailableError(
-      "cuBLASLt: expected libcublasLt.so.13 or .12 on the loader's path, received:" + problems +
+      "cuBLASLt: expected libcublasLt.so.13 or .12 where the loader looks or in "
+      "/usr/local/cuda/lib64, or the file that MASKSEARCH_CUBLASLT names, received:" +
+      problems +
       "\ninstall the CUDA toolkit's libcublas or `pip install nvidia-cublas`, and set "
       "MASKSEARCH_CUBLASLT to the file where the loader does not find it");
 }
@@ -30,7 +40,7 @@ void look_up(void* library, const char* name, Function* function) {
   void* found = dlsym(library, name);
   if (found == nullptr)
     throw UnavailableError(std::string("cuBLASLt: expected a library with ") + name +
-                      ", received one without; versions 12 and 13 are known to work");
+                           ", received one without; versions 12 and 13 are known to work");
   *function = reinterpret_cast<Function>(found);
 }
 

@@ -71,7 +71,7 @@ struct CublasLt {
 };
 
 // The library, loaded on first use: $MASKSEARCH_CUBLASLT, else libcublasLt.so.13 or .12 where the
-// loader finds them. @throws UnavailableError it is not there, or lacks a function.
+// loader finds them or in /usr/local/cuda/lib64. @throws UnavailableError it is not there, or lacks a function.
 const CublasLt& cublas_lt();
 
 }  // namespace masksearch::cuda

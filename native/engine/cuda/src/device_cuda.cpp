@@ -21,7 +21,10 @@ void check(cudaError_t status, const char* call, const std::string& of = {}) {
   if (status == cudaErrorNoKernelImageForDevice || status == cudaErrorUnsupportedPtxVersion)
     throw UnavailableError(problem + "; build the plug-in again on this machine, with "
                                      "`pnpm --filter @masksearch/native-engine run build:cuda`");
-  throw DeviceError(problem);
+  throw DeviceError(status != cudaErrorMemoryAllocation
+                        ? problem
+                        : problem + "; kernels, graphs and cuBLASLt need some memory beside "
+                                    "memoryBytes: set it lower, or end what else uses the GPU");
 }
 
 cudaStream_t stream_of(const Stream& stream) { return static_cast<cudaStream_t>(stream.handle()); }

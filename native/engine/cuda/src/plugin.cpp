@@ -118,7 +118,10 @@ void check_range(const ms_model* m, Arena arena, uint64_t offset, uint64_t count
 // -- Functions ------------------------------------------------------------------------------------
 
 void probe(char* name, size_t bytes, ms_error* error) {
-  guarded_call(error, [&] { copy_text(open_device().name, name, bytes); });
+  guarded_call(error, [&] {
+    copy_text(open_device().name, name, bytes);
+    cublas_lt();  // a GPU without it is of no use
+  });
 }
 
 ms_model* model_create(const ms_config* config, const ms_lora* lora,
