@@ -1,6 +1,9 @@
 // Device `cuda` from TypeScript: what is refused without a GPU, and, where the plug-in for the CPU
 // emulator is built, a model on it against the CPU engine (bfloat16 against float32).
 import { existsSync } from 'node:fs';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { InputError, UnavailableError } from '@masksearch/core';
 import { initializeWeights, type PackedBatch } from '@masksearch/model';
@@ -133,6 +136,32 @@ describe.skipIf(absent !== '')(`on the emulated device${absent}`, () => {
       return { losses, weights };
     };
     expect(await train(true)).toEqual(await train(false));
+  }, 60_000);
+
+  test('trains two models at once as one after the other, and both write one file of choices', async () => {
+    vi.stubEnv('MASKSEARCH_CUDA_PLUGIN', EMULATED_PLUGIN);
+    const folder = await mkdtemp(join(tmpdir(), 'products-'));
+    const cacheFile = join(folder, 'new', 'products.txt');
+    const train = async (seed: number) => {
+      const model = await createNativeModel({
+        ...onCuda,
+        seed,
+        cuda: { ...onCuda.cuda, cacheFile },
+      });
+      const losses = [];
+      for (let step = 0; step < 3; step++) {
+        const { loss } = await model.accumulate(batch, { type: 'cross-entropy', scale: 1 / 8 });
+        losses.push(loss);
+        await model.step({ learningRate: 1e-2, maxGradientNorm: 1 });
+      }
+      expect(await model.memory()).not.toContain('choices of products are not kept');
+      await model.dispose();
+      return losses;
+    };
+    const together = await Promise.all([train(3), train(4)]);
+    expect(together).toEqual([await train(3), await train(4)]);
+    expect(await readdir(join(folder, 'new'))).toEqual(['products.txt']);
+    await rm(folder, { recursive: true });
   }, 60_000);
 
   test('trains an adapter alone, on normalised heads, as the CPU does', async () => {

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { checkTool, type Check } from './check.ts';
 import { examine, formatChecks, isHealthy } from './doctor.ts';
+import { checkCublas } from './gpu.ts';
 
 const missing = { name: 'x', state: 'missing', detail: 'none', fix: 'install x' } as const;
 
@@ -21,6 +22,13 @@ test('takes the first command that runs, and says what it tried', () => {
     state: 'missing',
     detail: 'none of no-such-tool, nor-this runs',
   });
+});
+
+test('looks for cuBLAS in the file that is chosen', () => {
+  expect(checkCublas(process.execPath)).toMatchObject({ state: 'ok', detail: process.execPath });
+  const lacking = checkCublas('/nowhere/libcublasLt.so.13');
+  expect(lacking).toMatchObject({ state: 'missing', required: false });
+  expect(lacking.detail).toContain('MASKSEARCH_CUBLASLT names /nowhere/libcublasLt.so.13');
 });
 
 test('shows a fix for everything that is missing', () => {

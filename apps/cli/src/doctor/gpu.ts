@@ -19,12 +19,24 @@ export function checkGpu(): Check[] {
       commands: [['nvcc', '--version']],
       fix: 'none needed: everything runs on the CPU; the CUDA toolkit 12 or 13 brings nvcc',
     }),
-    checkLibrary(
-      'cuBLAS',
-      /^libcublasLt\.so/,
-      'none needed: everything runs on the CPU; the CUDA toolkit 12 or 13 brings it',
-    ),
+    checkCublas(process.env['MASKSEARCH_CUBLASLT']),
   ];
+}
+
+/** Where the plug-in looks for cuBLASLt: in the file that is chosen, else in the library folders. */
+export function checkCublas(chosen: string | undefined): Check {
+  const fix = 'none needed: everything runs on the CPU; the CUDA toolkit 12 or 13 brings it';
+  if (chosen === undefined || chosen === '') {
+    return checkLibrary('cuBLAS', /^libcublasLt\.so\.1[23]/, fix);
+  }
+  const check = { name: 'cuBLAS', required: false } as const;
+  if (existsSync(chosen)) return { ...check, state: 'ok', detail: chosen };
+  return {
+    ...check,
+    state: 'missing',
+    detail: `MASKSEARCH_CUBLASLT names ${chosen}, which is not there`,
+    fix: 'set it to the path of libcublasLt.so.13 or .12, or unset it',
+  };
 }
 
 // What device 'cuda' would find: the plug-in, and with it the driver and a GPU.

@@ -31,7 +31,7 @@ void* open_library() {
       "cuBLASLt: expected libcublasLt.so.13 or .12 where the loader looks or in "
       "/usr/local/cuda/lib64, or the file that MASKSEARCH_CUBLASLT names, received:" +
       problems +
-      "\ninstall the CUDA toolkit's libcublas or `pip install nvidia-cublas`, and set "
+      "; install the CUDA toolkit's libcublas or `pip install nvidia-cublas`, and set "
       "MASKSEARCH_CUBLASLT to the file where the loader does not find it");
 }
 
