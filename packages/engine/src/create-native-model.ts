@@ -60,8 +60,8 @@ export interface CudaOptions {
  * @throws {UnavailableError} The addon is not built, or device `cuda` lacks its plug-in, cuBLASLt or a GPU;
  *   the message names the fix.
  * @throws {ConfigError} The config describes no decoder.
- * @throws {InputError} The weights or the adapter's do not fit the config, `threads` is not in 1..1024, or the device
- *   does not know `dtype`.
+ * @throws {InputError} The weights or the adapter's do not fit the config, `threads` is not in 1..1024, there is no such
+ *   device, or it does not know `dtype`.
  */
 export async function createNativeModel(options: NativeModelOptions): Promise<NativeLanguageModel> {
   const { config, seed = 0, threads = availableParallelism() } = options;
@@ -104,6 +104,11 @@ function nativeCuda(options: NativeModelOptions): NativeCuda | undefined {
   if (device === 'cpu') {
     if (options.cuda === undefined) return undefined;
     throw new InputError("createNativeModel: expected cuda only with device 'cuda', received it.");
+  }
+  if (device !== 'cuda') {
+    throw new InputError(
+      `createNativeModel: expected device 'cpu' or 'cuda', received '${String(device)}'.`,
+    );
   }
   for (const name of ['memoryBytes', 'passTokens'] as const) {
     const value = cuda[name];

@@ -56,6 +56,10 @@ test('refuses options that do not fit', async () => {
   await expect(createNativeModel({ config, cuda: { passTokens: 1 } })).rejects.toThrow(
     "expected cuda only with device 'cuda'",
   );
+  const gpu: object = { ...onCuda, device: 'gpu' };
+  await expect(createNativeModel({ config, ...gpu })).rejects.toThrow(
+    "expected device 'cpu' or 'cuda', received 'gpu'",
+  );
   await expect(createNativeModel({ ...onCuda, cuda: { memoryBytes: 0.5 } })).rejects.toThrow(
     'cuda.memoryBytes to be a positive integer, received 0.5',
   );
