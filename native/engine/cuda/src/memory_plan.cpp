@@ -9,7 +9,8 @@ namespace masksearch::cuda {
 namespace {
 
 constexpr size_t kAlignment = 256;
-constexpr size_t kLogitBytes = size_t(1) << 30;  // of one chunk of the loss head at most
+constexpr size_t kLogitBytes = size_t(1) << 30;      // of one chunk of the loss head, where
+constexpr size_t kMostLogitBytes = size_t(5) << 29;  // memory is not plentiful, and at most
 constexpr int kLeastChunk = 64;
 constexpr size_t kScoreBytes = size_t(4) << 30;  // of kept gradients of scores at most
 constexpr int kReadRows = 2048;
@@ -58,11 +59,17 @@ size_t scratch_bytes(const DecoderConfig& c, const PassSize& size) {
                                    attention_backward_scratch(shape, size.rows)});
 }
 
+// As few chunks as memory has room for, since each reads and writes the whole gradient of the head, and
+// of equal size, so that all share the choices of their products.
 int chunk_rows_of(const DecoderConfig& c, int labels, size_t available) {
   const size_t row = size_t(logits_row(c)) * sizeof(float);
-  const size_t bytes = std::min(kLogitBytes, available / 8);
-  const int rows = int(std::min(bytes / row, size_t(1) << 20)) / kLeastChunk * kLeastChunk;
-  return std::max(1, std::min(std::max(rows, kLeastChunk), labels));
+  const size_t bytes = std::max(std::min(kLogitBytes, available / 8),
+                                std::min(kMostLogitBytes, available / 32));
+  const int fit = int(std::min(bytes / row, size_t(1) << 20)) / kLeastChunk * kLeastChunk;
+  const int most = std::max(fit, kLeastChunk);
+  if (labels <= most) return std::max(1, labels);
+  const int chunks = (labels + most - 1) / most;
+  return ((labels + chunks - 1) / chunks + kLeastChunk - 1) / kLeastChunk * kLeastChunk;
 }
 
 void plan_lists(const PassSize& size, Ledger* ledger, TrainingPlan* p) {

@@ -92,6 +92,17 @@ TEST("plan: less memory, more computed again: gate and up first, then whole laye
   CHECK(roomy.bytes > size_t(16384) * 1380000 && roomy.bytes < size_t(16384) * 1700000 + kGiB);
 }
 
+TEST("plan: logits in few chunks of equal size where memory is plentiful") {
+  const auto chunk = [](int labels, size_t available) {
+    return cuda::least_training_plan(qwen(), {}, {16384, 256, labels, true, 0}, 0, available)
+        .chunk_rows;
+  };
+  CHECK(chunk(16368, 100 * kGiB) == 4096);  // of 4416 that 2.5 GiB hold
+  CHECK(chunk(16368, 20 * kGiB) == 1664);   // of 1728 that 1 GiB holds
+  CHECK(chunk(16368, 0) == 64);
+  CHECK(chunk(70, 100 * kGiB) == 70 && chunk(65, 0) == 64);
+}
+
 TEST("plan: gradients of scores are kept for as many key heads at a time as a sixteenth holds") {
   masksearch::DecoderConfig c = qwen();
   c.key_value_heads = 4;
