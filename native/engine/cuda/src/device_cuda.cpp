@@ -133,7 +133,8 @@ HostBuffer::HostBuffer(size_t bytes) {
 HostBuffer::~HostBuffer() { cudaFreeHost(data_); }
 
 DeviceBuffer::DeviceBuffer(size_t bytes) : bytes_(bytes) {
-  if (cudaMalloc(&data_, bytes) == cudaSuccess) return;
+  const cudaError_t status = cudaMalloc(&data_, bytes);
+  if (status != cudaErrorMemoryAllocation) return check(status, "device memory of ", megabytes(bytes));
   cudaGetLastError();
   size_t free = 0, total = 0;
   cudaMemGetInfo(&free, &total);
