@@ -134,7 +134,10 @@ HostBuffer::~HostBuffer() { cudaFreeHost(data_); }
 
 DeviceBuffer::DeviceBuffer(size_t bytes) : bytes_(bytes) {
   const cudaError_t status = cudaMalloc(&data_, bytes);
-  if (status != cudaErrorMemoryAllocation) return check(status, "device memory of ", megabytes(bytes));
+  if (status != cudaErrorMemoryAllocation) {
+    check(status, "device memory of ", megabytes(bytes));
+    return;
+  }
   cudaGetLastError();
   size_t free = 0, total = 0;
   cudaMemGetInfo(&free, &total);
