@@ -5,10 +5,20 @@
 #include <ucontext.h>
 #endif
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <numeric>
+#include <random>
 #include <vector>
+
+// This file itself is built without ThreadSanitizer: its own memory is no matter of the kernels.
+#if defined(MASKSEARCH_EMULATOR_RACES)
+#include <sanitizer/tsan_interface.h>
+extern "C" void __tsan_read16(void* address);
+extern "C" void __tsan_write16(void* address);
+#endif
 
 #if defined(__x86_64__)
 // Saves what a call must keep on the old stack, remembers that stack, and goes on with the new one.
@@ -40,11 +50,11 @@ emulator_switch:
 namespace emulator {
 
 Position position;
-bool reverse_threads = false;
+Order order;
 
 namespace {
 
-constexpr size_t kStackBytes = 64 * 1024;
+constexpr size_t kStackBytes = 128 * 1024;
 constexpr unsigned kWarp = 32;
 constexpr size_t kLargestShared = 99 * 1024;  // of sm_89, the least of those that are compiled for
 constexpr unsigned kLargestBlock = 1024;
@@ -55,11 +65,46 @@ struct Copy {
   bool valid;
 };
 
+void arrive(const Copy& copy) {
+  if (copy.valid) {
+    std::memcpy(copy.to, copy.from, 16);
+  } else {
+    std::memset(copy.to, 0, 16);
+  }
+}
+
 // Threads that have arrived at a barrier, and how often it has opened.
 struct Barrier {
   unsigned arrived = 0;
   unsigned opened = 0;
 };
+
+// What the race detector is told. Each fiber is a thread to it, and a switch orders nothing: only what
+// is published in one place and received there.
+#if defined(MASKSEARCH_EMULATOR_RACES)
+struct Observed {
+  void* thread = nullptr;
+
+  void create() { thread = __tsan_create_fiber(0); }
+  void current() { thread = __tsan_get_current_fiber(); }
+  void switch_to() const { __tsan_switch_to_fiber(thread, __tsan_switch_to_fiber_no_sync); }
+};
+void publish(void* where) { __tsan_release(where); }
+void receive(void* where) { __tsan_acquire(where); }
+void observe_copy(void* to, const void* from) {
+  if (from != nullptr) __tsan_read16(const_cast<void*>(from));
+  __tsan_write16(to);
+}
+#else
+struct Observed {
+  void create() {}
+  void current() {}
+  void switch_to() const {}
+};
+void publish(void*) {}
+void receive(void*) {}
+void observe_copy(void*, const void*) {}
+#endif
 
 // A stack to go on with. On x86-64 a switch is a dozen instructions; elsewhere the system's.
 #if defined(__x86_64__)
@@ -102,6 +147,7 @@ struct Fiber {
 
 struct Warp {
   Barrier barrier;
+  unsigned char published[2];  // as Block's
   alignas(64) unsigned char memory[kWarp * kLaneBytes];
 };
 
@@ -109,10 +155,16 @@ struct Block {
   std::vector<Fiber> fibers;
   std::vector<Warp> warps;
   Barrier barrier;
+  // Addresses under which a barrier's threads publish what they have written, in turn, as some come
+  // to the next before others have left the last.
+  unsigned char published[2];
+  unsigned char begun, ended;  // addresses for what was written before the block and in it
   unsigned alive = 0;
   std::vector<unsigned char> shared;
   const std::function<void()>* body = nullptr;
   Context scheduler;
+  Observed observed_scheduler;
+  std::vector<unsigned> threads;  // in the order in which they run next
   unsigned current = 0;
 };
 
@@ -124,17 +176,44 @@ Block* block = nullptr;
   std::abort();
 }
 
-std::vector<std::unique_ptr<unsigned char[]>>& stacks() {
-  static std::vector<std::unique_ptr<unsigned char[]>> all;
+// What fibers keep from block to block.
+struct Stack {
+  std::unique_ptr<unsigned char[]> memory = std::make_unique<unsigned char[]>(kStackBytes);
+  Observed observed;
+};
+std::vector<Stack>& stacks() {
+  static std::vector<Stack> all;
   return all;
 }
 
+std::mt19937& shuffler() {
+  static std::mt19937 only;
+  return only;
+}
+
+// The next order of `all`, which holds 0, 1, … in some order.
+void reorder(std::vector<unsigned>* all) {
+  if (order.kind == Order::shuffled) {
+    std::shuffle(all->begin(), all->end(), shuffler());
+    return;
+  }
+  std::iota(all->begin(), all->end(), 0u);
+  if (order.kind == Order::reversed) std::reverse(all->begin(), all->end());
+}
+
+void leave(Fiber* fiber) {
+  block->observed_scheduler.switch_to();
+  fiber->context.switch_to(&block->scheduler);
+}
+
 void fiber_main() {
+  receive(&block->begun);
   (*block->body)();
+  publish(&block->ended);
   Fiber& me = block->fibers[block->current];
   me.done = true;
   block->alive--;
-  me.context.switch_to(&block->scheduler);
+  leave(&me);
 }
 
 void meet(Barrier* barrier, unsigned expected) {
@@ -146,8 +225,18 @@ void meet(Barrier* barrier, unsigned expected) {
   Fiber& me = block->fibers[block->current];
   me.waiting = barrier;
   me.opened = barrier->opened;
-  me.context.switch_to(&block->scheduler);
+  leave(&me);
 }
+
+// Meets, and passes what was written before on to all that meet.
+void meet_in_order(Barrier* barrier, unsigned char (&published)[2], unsigned expected) {
+  unsigned char* where = published + barrier->opened % 2;
+  publish(where);
+  meet(barrier, expected);
+  receive(where);
+}
+
+Warp& warp_of_current() { return block->warps[block->current / kWarp]; }
 
 void start(Fiber* fiber, unsigned index) {
   fiber->done = false;
@@ -155,7 +244,7 @@ void start(Fiber* fiber, unsigned index) {
   fiber->groups.clear();
   fiber->open.clear();
   fiber->thread = {index, 0, 0};
-  fiber->context.prepare(stacks()[index].get(), kStackBytes, fiber_main);
+  fiber->context.prepare(stacks()[index].memory.get(), kStackBytes, fiber_main);
 }
 
 void run_block() {
@@ -166,10 +255,11 @@ void run_block() {
   for (Warp& warp : b.warps) warp.barrier = {};
   b.alive = threads;
   for (unsigned t = 0; t < threads; t++) start(&b.fibers[t], t);
+  publish(&b.begun);
   while (b.alive > 0) {
     bool progress = false;
-    for (unsigned i = 0; i < threads; i++) {
-      const unsigned t = reverse_threads ? threads - 1 - i : i;
+    reorder(&b.threads);
+    for (const unsigned t : b.threads) {
       Fiber& fiber = b.fibers[t];
       if (fiber.done || (fiber.waiting != nullptr && fiber.waiting->opened == fiber.opened))
         continue;
@@ -177,10 +267,12 @@ void run_block() {
       progress = true;
       b.current = t;
       position.thread = fiber.thread;
+      stacks()[t].observed.switch_to();
       b.scheduler.switch_to(&fiber.context);
     }
     if (!progress) stop("threads wait at different barriers (deadlock)");
   }
+  receive(&b.ended);
 }
 
 }  // namespace
@@ -199,36 +291,53 @@ void run(Dimensions grid, Dimensions block_size, size_t shared_bytes,
   mine.warps.resize(block_size.x / kWarp);
   mine.shared.resize(shared_bytes + 1024);
   mine.body = &body;
-  while (stacks().size() < block_size.x)
-    stacks().push_back(std::make_unique<unsigned char[]>(kStackBytes));
+  mine.threads.resize(block_size.x);
+  mine.observed_scheduler.current();
+  std::iota(mine.threads.begin(), mine.threads.end(), 0u);
+  while (stacks().size() < block_size.x) {
+    stacks().emplace_back();
+    stacks().back().observed.create();
+  }
+  shuffler().seed(order.seed);
+  std::vector<unsigned> blocks(size_t(grid.x) * grid.y * grid.z);
+  std::iota(blocks.begin(), blocks.end(), 0u);
+  reorder(&blocks);
   block = &mine;
   position.block_size = block_size;
   position.grid_size = grid;
-  for (unsigned z = 0; z < grid.z; z++)
-    for (unsigned y = 0; y < grid.y; y++)
-      for (unsigned x = 0; x < grid.x; x++) {
-        position.block = {x, y, z};
-        run_block();
-      }
+  for (const unsigned b : blocks) {
+    position.block = {b % grid.x, b / grid.x % grid.y, b / grid.x / grid.y};
+    run_block();
+  }
   block = nullptr;
 }
 
-void block_barrier() { meet(&block->barrier, block->alive); }
+void block_barrier() { meet_in_order(&block->barrier, block->published, block->alive); }
 
-void warp_barrier() { meet(&block->warps[block->current / kWarp].barrier, kWarp); }
+void warp_barrier() {
+  Warp& warp = warp_of_current();
+  meet_in_order(&warp.barrier, warp.published, kWarp);
+}
 
 unsigned lane() { return block->current % kWarp; }
 
-unsigned char* lane_memory(unsigned lane) {
-  return block->warps[block->current / kWarp].memory + lane * kLaneBytes;
+void hand_in(const void* value, size_t bytes) {
+  Warp& warp = warp_of_current();
+  // Words, as a call of memcpy would be seen by the race detector.
+  const auto* from = static_cast<const volatile uint64_t*>(value);
+  auto* to = reinterpret_cast<uint64_t*>(warp.memory + lane() * kLaneBytes);
+  for (size_t i = 0; i < bytes / sizeof(uint64_t); i++) to[i] = from[i];
+  meet(&warp.barrier, kWarp);
 }
 
+const void* handed_in(unsigned lane) { return warp_of_current().memory + lane * kLaneBytes; }
+
+void hand_back() { meet(&warp_of_current().barrier, kWarp); }
+
 uint64_t exchange(uint64_t value, unsigned from_lane) {
-  std::memcpy(lane_memory(lane()), &value, sizeof value);
-  warp_barrier();
-  uint64_t other;
-  std::memcpy(&other, lane_memory(from_lane), sizeof other);
-  warp_barrier();
+  hand_in(&value, sizeof value);
+  const uint64_t other = *static_cast<const uint64_t*>(handed_in(from_lane));
+  hand_back();
   return other;
 }
 
@@ -241,10 +350,18 @@ void require_aligned(const void* address, size_t bytes) {
   if (reinterpret_cast<uintptr_t>(address) % bytes != 0) stop("an access that is not aligned");
 }
 
+// A copy may arrive at any time up to the wait: in the forward order it does so as late as it can, in
+// the reversed one at once, in a shuffled one either way. Its memory is written to all that time.
 void copy_async(void* to, const void* from, bool valid) {
   require_aligned(to, 16);
   require_aligned(from, 16);
-  block->fibers[block->current].open.push_back({to, from, valid});
+  const Copy copy = {to, from, valid};
+  observe_copy(copy.to, copy.valid ? copy.from : nullptr);
+  if (order.kind == Order::reversed || (order.kind == Order::shuffled && shuffler()() % 2 == 0)) {
+    arrive(copy);
+  } else {
+    block->fibers[block->current].open.push_back(copy);
+  }
 }
 
 void commit_copies() {
@@ -257,11 +374,8 @@ void wait_for_copies(int groups_left) {
   Fiber& me = block->fibers[block->current];
   while (int(me.groups.size()) > groups_left) {
     for (const Copy& copy : me.groups.front()) {
-      if (copy.valid) {
-        std::memcpy(copy.to, copy.from, 16);
-      } else {
-        std::memset(copy.to, 0, 16);
-      }
+      observe_copy(copy.to, copy.valid ? copy.from : nullptr);
+      arrive(copy);
     }
     me.groups.erase(me.groups.begin());
   }

@@ -1,7 +1,9 @@
 // Runs CUDA device code on the CPU, one block at a time, for tests: every thread of a block is a
 // fiber that gives way at barriers and at warp-wide operations. What a GPU leaves undefined is made
 // visible where that is cheap: shared memory starts as garbage, asynchronous copies arrive only at
-// the wait that orders them, and the order in which threads run can be reversed.
+// the wait that orders them, threads and blocks can run in other orders, and under ThreadSanitizer
+// (-fsanitize=thread) two threads of a block that touch the same memory without a barrier between
+// them are reported as the race that they are on a GPU.
 #pragma once
 
 #include <cmath>
@@ -34,18 +36,28 @@ extern Position position;
 // that no GPU would accept.
 void run(Dimensions grid, Dimensions block, size_t shared_bytes, const std::function<void()>& body);
 
-// Threads of a block run from the last to the first while this is true: a result that changes
-// shows a missing barrier.
-extern bool reverse_threads;
+// In which order the blocks of a grid run, and between two barriers the threads of a block: a result
+// that changes shows a missing barrier, or blocks that touch each other's memory.
+struct Order {
+  enum Kind { forward, reversed, shuffled } kind = forward;
+  uint32_t seed = 0;  // of shuffled
+};
+extern Order order;
 
+// __syncthreads: what the threads of the block wrote before, all of them see after.
 void block_barrier();
-// All 32 threads of the warp meet.
+// __syncwarp: the same for the 32 threads of a warp.
 void warp_barrier();
+
+// How values pass between the lanes of a warp by registers: each lane hands some in and waits for the
+// others, reads what they handed in, and hands back. Orders no memory, as on a GPU. `bytes` is a
+// multiple of 8.
+constexpr size_t kLaneBytes = 64;
+void hand_in(const void* value, size_t bytes);
+const void* handed_in(unsigned lane);
+void hand_back();
 // Every thread gives 64 bits and reads those of another lane of its warp.
 uint64_t exchange(uint64_t value, unsigned from_lane);
-// Memory in which the threads of a warp meet; `bytes` for each lane.
-constexpr size_t kLaneBytes = 64;
-unsigned char* lane_memory(unsigned lane);
 unsigned lane();
 
 unsigned char* dynamic_shared();
@@ -67,6 +79,8 @@ using dim3 = emulator::Dimensions;
 
 inline void __syncthreads() { emulator::block_barrier(); }
 inline void __syncwarp() { emulator::warp_barrier(); }
+
+inline float __fmul_rn(float a, float b) { return a * b; }  // built without contraction
 
 template <class T>
 T __shfl_sync(unsigned, T value, unsigned from_lane) {

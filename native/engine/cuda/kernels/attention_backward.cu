@@ -48,6 +48,16 @@ __device__ inline void multiply_weights(float (&sums)[D / 8][4],
   }
 }
 
+// A weight of the softmax from its score and its row's log sum, both in powers of two, and the gradient
+// of the score. Both passes round alike, whatever else the compiler would fuse.
+__device__ inline float weight_of(float score, float scale, float log_sum) {
+  return power_of_two(fmaf(score, scale, -log_sum));
+}
+__device__ inline float score_gradient(float weight, float d_weight, float delta,
+                                       float inverse_root) {
+  return weight * (d_weight - delta) * inverse_root;
+}
+
 // Rows g and g + 8 of the warp's 16 by D sums, as bfloat16, where they are below `rows`.
 template <int D>
 __device__ inline void store_rows(const float (&sums)[D / 8][4], int warp, int rows, bf16* to,
@@ -114,7 +124,7 @@ __global__ void __launch_bounds__(kThreads)
   const int heads_per_key = g.shape.heads_per_key(), heads = g.shape.heads;
   const int lane = int(threadIdx.x) % kWarpSize, warp = int(threadIdx.x) / kWarpSize;
   const int64_t columns = g.shape.columns();
-  const float inverse_root = 1.0f / sqrtf(float(D));
+  const float inverse_root = 1.0f / sqrtf(float(D)), scale = inverse_root * kLog2OfE;
   const int key_column = g.shape.key_column(key_head);
   const int value_column = g.shape.value_column(key_head);
   const bf16* first_key = g.qkv + key_tile.row * columns;
@@ -155,10 +165,9 @@ __global__ void __launch_bounds__(kThreads)
           const int query = n * 8 + lane % 4 * 2 + i % 2;
           const int key = warp * 16 + lane / 4 + i / 2 * 8;
           const bool visible = key <= first + query && query < valid && key < key_tile.rows;
-          const float scaled = weights[n][i] * (inverse_root * kLog2OfE) - log_sum[query];
-          const float weight = visible ? power_of_two(scaled) : 0;
-          weights[n][i] = weight;
-          d_scores[n][i] = weight * (d_scores[n][i] - delta[query]) * inverse_root;
+          weights[n][i] = visible ? weight_of(weights[n][i], scale, log_sum[query]) : 0;
+          d_scores[n][i] =
+              score_gradient(weights[n][i], d_scores[n][i], delta[query], inverse_root);
         }
       if constexpr (kKeep) {
         const int64_t pair = tile_pair(key_tile.first_pair, (key_tile.position + first) / kTileRows,
@@ -189,7 +198,7 @@ __global__ void __launch_bounds__(kThreads)
   const int key_head = head / g.shape.heads_per_key(), heads = g.shape.heads;
   const int lane = int(threadIdx.x) % kWarpSize, warp = int(threadIdx.x) / kWarpSize;
   const int64_t columns = g.shape.columns();
-  const float inverse_root = 1.0f / sqrtf(float(D));
+  const float inverse_root = 1.0f / sqrtf(float(D)), scale = inverse_root * kLog2OfE;
   queries.template copy_rows<kTileRows, kThreads>(g.qkv + query.row * columns + head * D, columns,
                                                   query.rows);
   d_outs.template copy_rows<kTileRows, kThreads>(
@@ -227,9 +236,8 @@ __global__ void __launch_bounds__(kThreads)
         const int key = first + n * 8 + lane % 4 * 2 + i % 2;
         const int row = warp * 16 + lane / 4 + i / 2 * 8;
         const bool visible = key <= query.position + row && row < query.rows;
-        const float scaled = weights[n][i] * (inverse_root * kLog2OfE) - log_sum[i / 2];
-        const float weight = visible ? power_of_two(scaled) : 0;
-        d_scores[n][i] = weight * (d_scores[n][i] - delta[i / 2]) * inverse_root;
+        const float weight = visible ? weight_of(weights[n][i], scale, log_sum[i / 2]) : 0;
+        d_scores[n][i] = score_gradient(weight, d_scores[n][i], delta[i / 2], inverse_root);
       }
     multiply_weights<D>(d_queries, d_scores, keys);
   }

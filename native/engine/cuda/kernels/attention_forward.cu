@@ -15,7 +15,8 @@ static_assert(kWarps * 16 == kTileRows, "a warp has 16 query rows");
 
 static_assert(KeyBuffers<128, kThreads>::kBytes <= 99 * 1024, "fits sm_89");
 
-// Softmax state of the two rows (g and g + 8) of which a lane holds columns.
+// Softmax state of the two rows (g and g + 8) of which a lane holds columns. Scores are in powers of
+// two here: times `scale`.
 struct RunningSoftmax {
   float largest[2] = {-INFINITY, -INFINITY};
   float sum[2] = {0, 0};
@@ -27,20 +28,21 @@ __device__ inline void softmax_step(float (&scores)[kKeyBlocks][4], float scale,
                                     RunningSoftmax* state, float (&shrink)[2]) {
 #pragma unroll
   for (int half = 0; half < 2; half++) {
-    float largest = state->largest[half];
+    float largest = -INFINITY;
 #pragma unroll
     for (int n = 0; n < kKeyBlocks; n++)
       largest = fmaxf(largest, fmaxf(scores[n][2 * half], scores[n][2 * half + 1]));
     for (int distance = 1; distance < 4; distance *= 2)
       largest = fmaxf(largest, __shfl_xor_sync(kAllLanes, largest, distance));
-    shrink[half] = power_of_two((state->largest[half] - largest) * scale);
+    largest = fmaxf(state->largest[half], largest * scale);
+    shrink[half] = power_of_two(state->largest[half] - largest);
     state->largest[half] = largest;
     float sum = 0;
 #pragma unroll
     for (int n = 0; n < kKeyBlocks; n++)
 #pragma unroll
       for (int i = 2 * half; i < 2 * half + 2; i++) {
-        scores[n][i] = power_of_two((scores[n][i] - largest) * scale);
+        scores[n][i] = power_of_two(fmaf(scores[n][i], scale, -largest));
         sum += scores[n][i];
       }
     state->sum[half] = state->sum[half] * shrink[half] + sum;
@@ -109,8 +111,7 @@ __global__ void __launch_bounds__(kThreads)
     if (row >= query.rows) continue;
     const int64_t at = query.row + row;
     if (log_sums != nullptr && pair == 0)
-      log_sums[int64_t(head) * rows + at] =
-          state.largest[half] / sqrtf(float(D)) + logf(sum);
+      log_sums[int64_t(head) * rows + at] = state.largest[half] / kLog2OfE + logf(sum);
     bf16* to = out + (at * shape.heads + head) * D + pair;
 #pragma unroll
     for (int n = 0; n < D / 8; n++)

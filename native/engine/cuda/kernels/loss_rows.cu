@@ -1,5 +1,6 @@
 // Softmax statistics of rows of logits, and the gradient of the loss written over them. One block
-// owns a row; the vocabulary is read once forward and once backward.
+// owns a row; the vocabulary is read once forward and once backward, a thread with several values
+// under way at a time.
 #include "cuda_kernels.h"
 #include "launch_checks.h"
 
@@ -8,6 +9,8 @@ namespace masksearch::cuda {
 namespace {
 
 constexpr int kThreads = 512;
+constexpr int kAtOnce = 4;                       // values of a thread, kThreads apart
+constexpr int kStretch = kThreads * kAtOnce;  // of the vocabulary
 
 // Running softmax sums of some logits x, all relative to `largest`: sum = sum e^(x - largest) and
 // weighted = sum (x - largest) e^(x - largest).
@@ -51,22 +54,33 @@ __device__ Running merge_over_block(Running value) {
   return total;
 }
 
+// Adds some logits to running sums: what is there shrinks where one of them is larger.
+__device__ void add_logits(Running* sums, const float (&x)[kAtOnce]) {
+  float largest = sums->largest;
+  for (int k = 0; k < kAtOnce; k++)
+    largest = x[k] > largest || x[k] != x[k] ? x[k] : largest;  // NaN stays
+  if (largest == -INFINITY) return;
+  if (largest != sums->largest) *sums = Merge::of(*sums, {largest, 0, 0});
+  for (int k = 0; k < kAtOnce; k++) {
+    const float shifted = x[k] - largest;
+    const float e = expf(shifted);
+    sums->sum += e;
+    sums->weighted += e > 0 ? shifted * e : 0;  // -inf e^-inf = 0
+  }
+}
+
 __global__ void __launch_bounds__(kThreads)
     row_statistics_kernel(int vocabulary, const float* logits, int64_t ld, const int32_t* targets,
                           RowStatistics* statistics, float* log_probs) {
   const int row = int(blockIdx.x);
   const float* x = logits + row * ld;
-  float largest = -INFINITY;
-  for (int j = int(threadIdx.x); j < vocabulary; j += kThreads)
-    largest = x[j] > largest || x[j] != x[j] ? x[j] : largest;  // NaN stays
-  Running mine = {largest, 0, 0};
-  if (largest != -INFINITY) {
-    for (int j = int(threadIdx.x); j < vocabulary; j += kThreads) {
-      const float shifted = x[j] - largest;
-      const float e = expf(shifted);
-      mine.sum += e;
-      mine.weighted += e > 0 ? shifted * e : 0;  // -inf e^-inf = 0
-    }
+  Running mine = Merge::zero();
+  for (int first = int(threadIdx.x); first < vocabulary; first += kStretch) {
+    float values[kAtOnce];
+#pragma unroll
+    for (int k = 0; k < kAtOnce; k++)
+      values[k] = first + k * kThreads < vocabulary ? x[first + k * kThreads] : -INFINITY;
+    add_logits(&mine, values);
   }
   const Running total = merge_over_block(mine);
   if (threadIdx.x != 0) return;
@@ -78,7 +92,7 @@ __global__ void __launch_bounds__(kThreads)
 
 // Float row and bfloat16 row share their memory. In round i the block reads floats
 // [i P, (i + 1) P) and, after a barrier, writes bfloat16 [i P, (i + 1) P), which lie in the floats
-// [i P / 2, (i + 1) P / 2): all read in this round or before. P = kThreads.
+// [i P / 2, (i + 1) P / 2): all read in this round or before. P = kStretch.
 __global__ void __launch_bounds__(kThreads)
     row_gradient_kernel(int vocabulary, float* logits, int64_t ld, const int32_t* targets,
                         const RowStatistics* statistics, const float* d_log_probs,
@@ -90,17 +104,22 @@ __global__ void __launch_bounds__(kThreads)
   const float by_log_prob = d_log_probs[row], by_entropy = d_entropies[row];
   const float log_sum = logf(s.sum);
   const int target = targets[row];
-  for (int first = 0; first < vocabulary; first += kThreads) {
-    const int j = first + int(threadIdx.x);
-    float gradient = 0;
-    if (j < vocabulary) {
-      const float log_p = x[j] - s.largest - log_sum;
+  for (int first = int(threadIdx.x); first - int(threadIdx.x) < vocabulary; first += kStretch) {
+    float gradients[kAtOnce];
+#pragma unroll
+    for (int k = 0; k < kAtOnce; k++) {
+      const int j = first + k * kThreads;
+      const float log_p = (j < vocabulary ? x[j] : -INFINITY) - s.largest - log_sum;
       const float p = expf(log_p);
       const float entropy_part = p > 0 ? p * (log_p + s.entropy) : 0;
-      gradient = by_log_prob * ((j == target ? 1.0f : 0.0f) - p) - by_entropy * entropy_part;
+      gradients[k] = by_log_prob * ((j == target ? 1.0f : 0.0f) - p) - by_entropy * entropy_part;
     }
     __syncthreads();
-    if (j < vocabulary) out[j] = to_bfloat16(gradient);
+#pragma unroll
+    for (int k = 0; k < kAtOnce; k++) {
+      const int j = first + k * kThreads;
+      if (j < vocabulary) out[j] = to_bfloat16(gradients[k]);
+    }
   }
 }
 

@@ -47,6 +47,12 @@ __device__ NormColumns load_columns(const bf16* dy, const bf16* x, const bf16* w
   return {load8(dy + column), load8(x + column), load8(w + column)};
 }
 
+// Eight columns of a group's sums.
+__device__ void store_partials(float* to, const float (&sums)[8]) {
+  store4(to, {{sums[0], sums[1], sums[2], sums[3]}});
+  store4(to + 4, {{sums[4], sums[5], sums[6], sums[7]}});
+}
+
 // Rows of this block one after the other; a thread keeps its columns' part of dw in registers.
 __global__ void __launch_bounds__(kThreads)
     rms_norm_backward_kernel(int rows, int width, const bf16* dy, const bf16* x,
@@ -91,9 +97,7 @@ __global__ void __launch_bounds__(kThreads)
 #pragma unroll
   for (int k = 0; k < kVectors; k++) {
     const int v = k * kThreads + int(threadIdx.x);
-    if (v >= vectors) continue;
-    for (int i = 0; i < 8; i++)
-      partials[int64_t(blockIdx.x) * width + v * 8 + i] = sums[k][i];
+    if (v < vectors) store_partials(partials + int64_t(blockIdx.x) * width + v * 8, sums[k]);
   }
 }
 
@@ -109,23 +113,33 @@ __global__ void __launch_bounds__(kThreads)
     const Bfloat16x8 values = load8(x + row * ld + column);
     for (int i = 0; i < 8; i++) sums[i] += to_float(values.at[i]);
   }
-  for (int i = 0; i < 8; i++) partials[int64_t(blockIdx.x) * width + column + i] = sums[i];
+  store_partials(partials + int64_t(blockIdx.x) * width + column, sums);
 }
 
+// A warp takes every kWarps-th group of 32 columns; the warps' sums are added in their order.
 __global__ void __launch_bounds__(kThreads)
     add_partial_columns_kernel(int groups, int width, const float* partials, float* sums) {
-  const int column = int(blockIdx.x) * kThreads + int(threadIdx.x);
-  if (column >= width) return;
+  constexpr int kWarps = kThreads / kWarpSize;
+  __shared__ float parts[kWarps][kWarpSize];
+  const int lane = int(threadIdx.x) % kWarpSize, warp = int(threadIdx.x) / kWarpSize;
+  const int column = int(blockIdx.x) * kWarpSize + lane;
   float sum = 0;
-  for (int group = 0; group < groups; group++) sum += partials[int64_t(group) * width + column];
-  sums[column] += sum;
+  if (column < width)
+    for (int group = warp; group < groups; group += kWarps)
+      sum += partials[int64_t(group) * width + column];
+  parts[warp][lane] = sum;
+  __syncthreads();
+  if (warp > 0 || column >= width) return;
+  float total = 0;
+  for (int other = 0; other < kWarps; other++) total += parts[other][lane];
+  sums[column] += total;
 }
 
 }  // namespace
 
 void add_partial_columns(Stream& stream, int groups, int width, const float* partials,
                          float* sums) {
-  launch(stream, "add_partial_columns", add_partial_columns_kernel, {ceil_div(width, kThreads)},
+  launch(stream, "add_partial_columns", add_partial_columns_kernel, {ceil_div(width, kWarpSize)},
          kThreads, 0, groups, width, partials, sums);
 }
 

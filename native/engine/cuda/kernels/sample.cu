@@ -76,9 +76,12 @@ struct Row {
   __device__ bool allows(int j) const {
     return allowed == nullptr || (allowed[j / 32] >> (j % 32) & 1) != 0;
   }
+  // Rounded before anything is subtracted, as on the CPU: fused with it, the largest logit would not
+  // weigh 1.
+  __device__ float scaled(int j) const { return __fmul_rn(logits[j], scale); }
   __device__ float weight(int j) const {
     if (!allows(j)) return 0;
-    const float weight = expf(logits[j] * scale - largest);
+    const float weight = expf(scaled(j) - largest);
     return weight < lightest || (weight == lightest && j > last_lightest) ? 0 : weight;
   }
   // Of the weights of its own tokens that are at least, or more than, `bound`.
@@ -95,7 +98,7 @@ struct Row {
 __device__ Best best_of_row(const Row& row) {
   Best best = {-INFINITY, row.vocabulary};
   for (int j = int(threadIdx.x); j < row.vocabulary; j += kThreads)
-    if (row.allows(j)) best = better(best, {row.logits[j] * row.scale, j});
+    if (row.allows(j)) best = better(best, {row.scaled(j), j});
   return best_of_block(best);
 }
 
@@ -209,7 +212,7 @@ __global__ void __launch_bounds__(kThreads)
     token = last_positive[warp];
   if (temperature == 0) token = best.token;
   tokens[n] = token;
-  log_probs[n] = float(double(row.logits[token] * row.scale) - double(largest) - log(total));
+  log_probs[n] = float(double(row.scaled(token)) - double(largest) - log(total));
 }
 
 }  // namespace

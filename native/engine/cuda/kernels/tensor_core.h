@@ -17,16 +17,15 @@ namespace masksearch::cuda {
 
 // c += a b
 inline void multiply_tiles(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
-  struct Operands {
+  struct alignas(8) Operands {
     uint32_t a[4], b[2];
   };
   static_assert(sizeof(Operands) <= emulator::kLaneBytes && emulator::kLaneBytes % 64 == 0);
   const Operands mine = {{a[0], a[1], a[2], a[3]}, {b0, b1}};
   const unsigned lane = emulator::lane();
-  std::memcpy(emulator::lane_memory(lane), &mine, sizeof mine);
-  emulator::warp_barrier();
+  emulator::hand_in(&mine, sizeof mine);
   const auto of_lane = [](unsigned l) {
-    return reinterpret_cast<const Operands*>(emulator::lane_memory(l));
+    return static_cast<const Operands*>(emulator::handed_in(l));
   };
   const auto low = [](uint32_t packed) { return float_of(packed << 16); };
   const auto high = [](uint32_t packed) { return float_of(packed & 0xffff0000u); };
@@ -41,46 +40,45 @@ inline void multiply_tiles(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, u
     }
     c[i] = sum;
   }
-  emulator::warp_barrier();
+  emulator::hand_back();
 }
 
 // Four 8x8 matrices; lane l gives the address of row l % 8 of matrix l / 8. r[i] is row g, columns
 // 2t, 2t+1 of matrix i, or where transposed rows 2t, 2t+1 of column g.
 template <bool kTransposed>
 inline void load_matrices(uint32_t (&r)[4], const bfloat16* row) {
+  emulator::require_aligned(row, 16);
   const unsigned lane = emulator::lane();
-  std::memcpy(emulator::lane_memory(lane), &row, sizeof row);
-  emulator::warp_barrier();
+  emulator::hand_in(&row, sizeof row);
   for (unsigned i = 0; i < 4; i++) {
     uint16_t pair[2];
     for (unsigned j = 0; j < 2; j++) {
       const unsigned from_row = kTransposed ? lane % 4 * 2 + j : lane / 4;
       const unsigned column = kTransposed ? lane / 4 : lane % 4 * 2 + j;
-      const bfloat16* start;
-      std::memcpy(&start, emulator::lane_memory(i * 8 + from_row), sizeof start);
+      const auto* start = *static_cast<const bfloat16* const*>(emulator::handed_in(i * 8 + from_row));
       pair[j] = start[column].bits;
     }
     r[i] = uint32_t(pair[0]) | uint32_t(pair[1]) << 16;
   }
-  emulator::warp_barrier();
+  emulator::hand_back();
 }
 
 // Each of the four 8x8 matrices, of which a lane holds row g, columns 2t, 2t+1, becomes its transpose.
 inline void transpose_matrices(uint32_t (&r)[4]) {
   const unsigned lane = emulator::lane();
-  std::memcpy(emulator::lane_memory(lane), &r, sizeof r);
-  emulator::warp_barrier();
+  alignas(8) const uint32_t mine[4] = {r[0], r[1], r[2], r[3]};
+  emulator::hand_in(mine, sizeof mine);
   for (unsigned i = 0; i < 4; i++) {
     uint32_t pair[2];
     for (unsigned j = 0; j < 2; j++) {
       const unsigned row = lane % 4 * 2 + j, column = lane / 4;
-      uint32_t held;
-      std::memcpy(&held, emulator::lane_memory(row * 4 + column / 2) + i * sizeof held, sizeof held);
+      const uint32_t held =
+          static_cast<const uint32_t*>(emulator::handed_in(row * 4 + column / 2))[i];
       pair[j] = column % 2 == 0 ? held & 0xffffu : held >> 16;
     }
     r[i] = pair[0] | pair[1] << 16;
   }
-  emulator::warp_barrier();
+  emulator::hand_back();
 }
 
 inline void copy16_async(void* shared, const void* global, bool valid) {

@@ -6,10 +6,6 @@
 #include "attention_reference.h"
 #include "device_array.h"
 
-#if defined(MASKSEARCH_EMULATED)
-#include "emulator.h"
-#endif
-
 using namespace test;
 namespace cuda = masksearch::cuda;
 
@@ -195,19 +191,6 @@ TEST("attention: large scores stay finite") {
   for (const float x : got.out) CHECK(std::isfinite(x));
   for (const float x : got.d_qkv) CHECK(std::isfinite(x));
 }
-
-#if defined(MASKSEARCH_EMULATED)
-TEST("attention: the order in which threads run does not show") {
-  const AttentionCase c = cases_of_attention()[1];
-  const Inputs in = make_inputs(c, 15);
-  const Outputs forward = run_both(c, in, cuda::attention_forward, Backward{1});
-  emulator::reverse_threads = true;
-  const Outputs reversed = run_both(c, in, cuda::attention_forward, Backward{1});
-  emulator::reverse_threads = false;
-  CHECK_SAME_BITS("out", forward.out.data(), reversed.out.data(), forward.out.size());
-  CHECK_SAME_BITS("d_qkv", forward.d_qkv.data(), reversed.d_qkv.data(), forward.d_qkv.size());
-}
-#endif
 
 TEST("attention from pages: a prompt read in two pieces, and one token at a time") {
   for (const cuda::AttentionShape shape :

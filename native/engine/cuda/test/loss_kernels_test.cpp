@@ -70,6 +70,39 @@ TEST("row_statistics: infinite and NaN logits") {
   CHECK(std::fabs(statistics.read()[0].entropy - 0.582203f) < 1e-5f);
 }
 
+TEST("row_statistics: logits that grow along the row, and rows that begin or end with none possible") {
+  constexpr int V = 9001, kRows = 3;
+  std::vector<float> values(size_t(kRows) * V);
+  for (int j = 0; j < V; j++) {
+    values[size_t(j)] = 0.05f * float(j);  // the largest so far changes all the time
+    values[size_t(V) + j] = j < 5000 ? -INFINITY : 2 - 0.001f * float(j);
+    values[size_t(2) * V + j] = j < 5000 ? 0.01f * float(j % 77) : -INFINITY;
+  }
+  DeviceArray<float> logits(values), log_probs(size_t{kRows});
+  const std::vector<int32_t> chosen = {9000, 5000, 0};
+  DeviceArray<int32_t> targets(chosen);
+  DeviceArray<cuda::RowStatistics> statistics(size_t{kRows});
+  cuda::row_statistics(stream(), kRows, V, logits.data(), V, targets.data(), statistics.data(),
+                       log_probs.data());
+  std::vector<double> expected, entropies;
+  for (int i = 0; i < kRows; i++) {
+    const float* x = values.data() + size_t(i) * V;
+    double largest = -INFINITY, sum = 0, weighted = 0;
+    for (int j = 0; j < V; j++) largest = std::max(largest, double(x[j]));
+    for (int j = 0; j < V; j++) {
+      if (x[j] == -INFINITY) continue;
+      sum += std::exp(x[j] - largest);
+      weighted += (x[j] - largest) * std::exp(x[j] - largest);
+    }
+    expected.push_back(x[chosen[size_t(i)]] - largest - std::log(sum));
+    entropies.push_back(std::log(sum) - weighted / sum);
+  }
+  CHECK_WITHIN("log-probs", log_probs.read(), expected, 1e-5, 1e-6);
+  std::vector<float> got;
+  for (const auto& s : statistics.read()) got.push_back(s.entropy);
+  CHECK_WITHIN("entropies", got, entropies, 2e-5, 2e-6);
+}
+
 TEST("row_gradient: written over the logits as bfloat16") {
   for (const int V : kVocabularies) {
     const Logits l = make_logits(V, 3, uint32_t(V + 1));

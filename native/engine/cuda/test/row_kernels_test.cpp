@@ -18,9 +18,9 @@ const masksearch::Kernels& cpu() { return masksearch::default_kernels(); }
 struct Size {
   int rows, width;
 };
-// one row; rows below, at and past a block's 16; widths of one vector, not a multiple of 32, past
-// one vector per thread, and the largest
-const Size kSizes[] = {{1, 8}, {15, 24}, {16, 96}, {33, 1536}, {17, 2056}, {3, 8192}};
+// one row; rows below, at and past a block's 16; more such groups of rows than warps that add them;
+// widths of one vector, not a multiple of 32, past one vector per thread, and the largest
+const Size kSizes[] = {{1, 8}, {15, 24}, {16, 96}, {33, 1536}, {17, 2056}, {3, 8192}, {300, 40}};
 
 std::string named(const char* what, Size s) {
   return std::string(what) + " " + std::to_string(s.rows) + "x" + std::to_string(s.width);
