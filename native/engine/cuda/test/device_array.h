@@ -1,4 +1,5 @@
-// Device memory for a test: uploaded, downloaded, and checked for writes past its ends.
+// Device memory for a test: uploaded, downloaded, and checked for writes past its ends; for reads, too,
+// where the emulator is built with AddressSanitizer.
 #pragma once
 
 #include <vector>
@@ -7,6 +8,13 @@
 #include "check.h"
 #include "random.h"
 #include "stream.h"
+
+#if defined(MASKSEARCH_EMULATED) && defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(first, bytes)
+#define ASAN_UNPOISON_MEMORY_REGION(first, bytes)
+#endif
 
 namespace test {
 
@@ -26,7 +34,11 @@ class DeviceArray {
     stream().to_device(buffer_.data(), guard.data(), guard.size());
     if (count_ > 0) stream().to_device(data(), values.data(), count_ * sizeof(T));
     stream().synchronize();
+    close_guards();
   }
+  ~DeviceArray() { open_guards(); }
+  DeviceArray(const DeviceArray&) = delete;
+  DeviceArray& operator=(const DeviceArray&) = delete;
   explicit DeviceArray(size_t count) : DeviceArray(std::vector<T>(count)) {}
 
   T* data() const {
@@ -36,8 +48,10 @@ class DeviceArray {
   // Waits for the stream; fails the test where a guard has changed.
   std::vector<T> read() const {
     std::vector<unsigned char> all(buffer_.bytes());
+    open_guards();
     stream().to_host(all.data(), buffer_.data(), all.size());
     stream().synchronize();
+    close_guards();
     for (size_t i = 0; i < kGuard; i++)
       if (all[i] != kGuardByte || all[all.size() - 1 - i] != kGuardByte) {
         fail("device_array.h", int(count_), "a kernel wrote past an end of its buffer");
@@ -51,6 +65,16 @@ class DeviceArray {
  private:
   static constexpr size_t kGuard = 256;
   static constexpr unsigned char kGuardByte = 0xa5;
+
+  unsigned char* end() const { return reinterpret_cast<unsigned char*>(data() + count_); }
+  void close_guards() const {
+    ASAN_POISON_MEMORY_REGION(buffer_.data(), kGuard);
+    ASAN_POISON_MEMORY_REGION(end(), kGuard);
+  }
+  void open_guards() const {
+    ASAN_UNPOISON_MEMORY_REGION(buffer_.data(), kGuard);
+    ASAN_UNPOISON_MEMORY_REGION(end(), kGuard);
+  }
 
   size_t count_;
   masksearch::cuda::DeviceBuffer buffer_;
