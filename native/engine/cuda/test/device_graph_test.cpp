@@ -90,6 +90,7 @@ void check_training(const Shape& shape, const masksearch::LoraConfig& lora, bool
 
 TEST("device graphs: training by replays gives the same bits") {
   for (const bool padded : {false, true}) {
+    if (kOneOrder && !padded) continue;  // where padding changes no bit there is nothing to add
     check_training(device_shapes()[0], {}, padded);
     check_training(device_shapes()[2], lora_config(5, kAllTargets, 0.25), padded);
   }
