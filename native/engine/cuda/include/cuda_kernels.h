@@ -136,7 +136,7 @@ void row_gradient(Stream& stream, int rows, int vocabulary, float* logits, int64
 // uniform[n]; temperature 0: the largest logit, the lowest id among equals. log_probs[n] is the
 // token's among all, at that temperature (1 for temperature 0). Token -1 where the logits are not
 // finite.
-//   logits (N, V) f32 rows ld apart; tokens (N) i32; log_probs (N) f32.
+//   logits (N, V) f32 rows ld apart, a multiple of 4; tokens (N) i32; log_probs (N) f32.
 struct Draws {
   const float* temperature;   // (N)
   const double* uniform;      // (N) in [0, 1)

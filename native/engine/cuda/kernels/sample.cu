@@ -10,6 +10,7 @@ namespace masksearch::cuda {
 namespace {
 
 constexpr int kThreads = 1024;
+constexpr int kAtOnce = 4;  // logits of a thread
 
 struct Best {
   float logit;
@@ -78,19 +79,29 @@ struct Row {
   }
   // Rounded before anything is subtracted, as on the CPU: fused with it, the largest logit would not
   // weigh 1.
-  __device__ float scaled(int j) const { return __fmul_rn(logits[j], scale); }
-  __device__ float weight(int j) const {
+  __device__ float scaled(float logit) const { return __fmul_rn(logit, scale); }
+  __device__ float weight(int j) const { return weight(j, logits[j]); }
+  __device__ float weight(int j, float logit) const {
     if (!allows(j)) return 0;
-    const float weight = expf(scaled(j) - largest);
+    const float weight = expf(scaled(logit) - largest);
     return weight < lightest || (weight == lightest && j > last_lightest) ? 0 : weight;
+  }
+  // Calls body(token, weight) for this thread's tokens, in their order, reading four at a time.
+  template <class Body>
+  __device__ void for_own(const Body& body) const {
+    for (int j = first; j < last; j += kAtOnce) {
+      const Float4 four = load4(logits + j);
+#pragma unroll
+      for (int k = 0; k < kAtOnce; k++)
+        if (j + k < last) body(j + k, weight(j + k, four.at[k]));
+    }
   }
   // Of the weights of its own tokens that are at least, or more than, `bound`.
   __device__ double sum_from(float bound, bool or_equal) const {
     double sum = 0;
-    for (int j = first; j < last; j++) {
-      const float w = weight(j);
+    for_own([&](int, float w) {
       if (w > bound || (or_equal && w == bound)) sum += double(w);
-    }
+    });
     return sum;
   }
 };
@@ -98,7 +109,7 @@ struct Row {
 __device__ Best best_of_row(const Row& row) {
   Best best = {-INFINITY, row.vocabulary};
   for (int j = int(threadIdx.x); j < row.vocabulary; j += kThreads)
-    if (row.allows(j)) best = better(best, {row.scaled(j), j});
+    if (row.allows(j)) best = better(best, {row.scaled(row.logits[j]), j});
   return best_of_block(best);
 }
 
@@ -120,7 +131,7 @@ __device__ void keep_nucleus(Row* row, double share) {
   const double heavier = block_total(row->sum_from(lightest, false));
   const double ties = fmax(1.0, ceil((wanted - heavier) / double(lightest)));
   double mine = 0;
-  for (int j = row->first; j < row->last; j++) mine += row->weight(j) == lightest ? 1.0 : 0.0;
+  row->for_own([&](int, float weight) { mine += weight == lightest ? 1.0 : 0.0; });
   double count = prefix_sums(mine).before;
   if (threadIdx.x == 0) last_kept = row->vocabulary;
   __syncthreads();
@@ -140,11 +151,10 @@ struct Stretch {
 __device__ Stretch measure(const Row& row) {
   Stretch stretch;
   double mine = 0;
-  for (int j = row.first; j < row.last; j++) {
-    const float weight = row.weight(j);
+  row.for_own([&](int j, float weight) {
     mine += double(weight);
     if (weight > 0) stretch.positive = j;
-  }
+  });
   stretch.sums = prefix_sums(mine);
   return stretch;
 }
@@ -156,7 +166,7 @@ __global__ void __launch_bounds__(kThreads)
   __shared__ int last_positive[kThreads / kWarpSize];
   const int n = int(blockIdx.x);
   const float temperature = draws.temperature[n];
-  const int own = (vocabulary + kThreads - 1) / kThreads;
+  const int own = int(ceil_div(vocabulary, kThreads * kAtOnce)) * kAtOnce;
   Row row{};
   row.logits = logits + n * ld;
   row.scale = temperature == 0 || temperature == 1 ? 1.0f : 1.0f / temperature;
@@ -212,7 +222,7 @@ __global__ void __launch_bounds__(kThreads)
     token = last_positive[warp];
   if (temperature == 0) token = best.token;
   tokens[n] = token;
-  log_probs[n] = float(double(row.scaled(token)) - double(largest) - log(total));
+  log_probs[n] = float(double(row.scaled(row.logits[token])) - double(largest) - log(total));
 }
 
 }  // namespace
@@ -221,6 +231,7 @@ void sample(Stream& stream, int rows, int vocabulary, const float* logits, int64
             const Draws& draws, int32_t* tokens, float* log_probs) {
   require(vocabulary > 0 && vocabulary <= ld && vocabulary < 1 << 24, "sample",
           "a vocabulary of at most ld and below 2^24", vocabulary);
+  require(ld % kAtOnce == 0, "sample", "rows a multiple of 4 logits apart", ld);
   launch(stream, "sample", sample_kernel, {rows}, kThreads, 0, vocabulary, logits, ld, draws,
          tokens, log_probs);
 }

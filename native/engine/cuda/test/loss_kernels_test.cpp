@@ -225,3 +225,8 @@ TEST("sample: of equal tokens a nucleus takes the first, and only allowed ones, 
     CHECK(std::fabs(got_log_probs[i] + all) < 1e-3);
   }
 }
+
+TEST("sample: rows of logits that cannot be read four at a time are refused") {
+  CHECK_THROWS(std::invalid_argument, "a multiple of 4 logits apart, received 10",
+               cuda::sample(stream(), 1, 9, nullptr, 10, {}, nullptr, nullptr));
+}
