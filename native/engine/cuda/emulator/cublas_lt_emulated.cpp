@@ -11,8 +11,11 @@
 
 namespace masksearch::cuda {
 
+bool recording_on_this_thread();  // device_emulated.cpp
+
 namespace {
 
+constexpr int kInternal = 14;      // CUBLAS_STATUS_INTERNAL_ERROR
 constexpr int kRefused = 7;        // CUBLAS_STATUS_INVALID_VALUE
 constexpr int kNotSupported = 15;  // CUBLAS_STATUS_NOT_SUPPORTED
 
@@ -58,6 +61,7 @@ size_t version() { return 0; }
 const char* status_name(int status) {
   return status == kRefused        ? "CUBLAS_STATUS_INVALID_VALUE"
          : status == kNotSupported ? "CUBLAS_STATUS_NOT_SUPPORTED"
+         : status == kInternal     ? "CUBLAS_STATUS_INTERNAL_ERROR"
                                    : "another status";
 }
 int description_create(CublasLt::Description* made, int compute, int scale) {
@@ -146,6 +150,7 @@ int heuristics(CublasLt::Handle, CublasLt::Description description, CublasLt::La
   const auto& e = as<Description>(description);
   const auto& p = as<Preference>(preference);
   *found = 0;
+  if (recording_on_this_thread()) return kInternal;  // as in version 13.3
   if (wanted < 1 || !fits(e, as<Layout>(a), as<Layout>(b), as<Layout>(c), as<Layout>(d)))
     return kRefused;
   const auto offer = [&](const Algorithm& algorithm) {
@@ -165,18 +170,25 @@ int heuristics(CublasLt::Handle, CublasLt::Description description, CublasLt::La
   offer({Kind::any, 1, 0});
   return *found == 0 ? kNotSupported : 0;
 }
+// Whether the algorithm can compute this, wherever the matrices lie.
+bool takes(const Algorithm& algorithm, const Description& description, const Layout& a,
+           const Layout& b, const Layout& c, const Layout& d) {
+  return algorithm.kind >= Kind::aligned && algorithm.kind <= Kind::split &&
+         algorithm.alignment > 0 && fits(description, a, b, c, d);
+}
+
 // Addresses are not looked at, as in cuBLASLt.
 int check_algorithm(CublasLt::Handle, CublasLt::Description description, CublasLt::Layout a,
                     CublasLt::Layout b, CublasLt::Layout c, CublasLt::Layout d,
                     const CublasLt::Algorithm* algorithm, CublasLt::Heuristic* result) {
   *result = {};
+  if (recording_on_this_thread()) return kInternal;
   const Algorithm chosen = algorithm_of(*algorithm);
   result->workspace_bytes = chosen.workspace_bytes;
-  const bool known = chosen.kind >= Kind::aligned && chosen.kind <= Kind::split &&
-                     chosen.alignment > 0 &&
-                     fits(as<Description>(description), as<Layout>(a), as<Layout>(b),
-                          as<Layout>(c), as<Layout>(d));
-  result->status = known ? 0 : kRefused;
+  result->status = takes(chosen, as<Description>(description), as<Layout>(a), as<Layout>(b),
+                         as<Layout>(c), as<Layout>(d))
+                       ? 0
+                       : kRefused;
   return result->status;
 }
 
@@ -234,7 +246,7 @@ bool all_aligned(const Call& call) {
          valid(call.d_data, call.d) && is_aligned(call.description.bias, call.algorithm.alignment);
 }
 
-int multiply(CublasLt::Handle handle, CublasLt::Description description, const void* alpha,
+int multiply(CublasLt::Handle, CublasLt::Description description, const void* alpha,
              const void* a, CublasLt::Layout a_layout, const void* b, CublasLt::Layout b_layout,
              const void* beta, const void* c, CublasLt::Layout c_layout, void* d,
              CublasLt::Layout d_layout, const CublasLt::Algorithm* algorithm, void* workspace,
@@ -251,12 +263,9 @@ int multiply(CublasLt::Handle handle, CublasLt::Description description, const v
                      *static_cast<const float*>(alpha),
                      *static_cast<const float*>(beta),
                      algorithm_of(*algorithm)};
-  CublasLt::Heuristic result{};
-  const int status = check_algorithm(handle, description, a_layout, b_layout, c_layout, d_layout,
-                                     algorithm, &result);
-  if (status != 0) return status;
-  if (a == nullptr || b == nullptr || d == nullptr || (c == nullptr && call.beta != 0) ||
-      !is_aligned(workspace, 256) || workspace_bytes < result.workspace_bytes ||
+  if (!takes(call.algorithm, call.description, call.a, call.b, call.c, call.d) || a == nullptr ||
+      b == nullptr || d == nullptr || (c == nullptr && call.beta != 0) ||
+      !is_aligned(workspace, 256) || workspace_bytes < call.algorithm.workspace_bytes ||
       (c == d && call.c.ld != call.d.ld))
     return kRefused;
   if (!all_aligned(call)) return kNotSupported;

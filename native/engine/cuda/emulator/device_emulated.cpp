@@ -77,6 +77,8 @@ void add_to_digest(const void* data, size_t bytes) {
 
 }  // namespace
 
+bool recording_on_this_thread() { return any_recording; }
+
 uint64_t take_digest() {
   const uint64_t taken = digest;
   digest = 0xcbf29ce484222325u;

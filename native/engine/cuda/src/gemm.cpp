@@ -17,6 +17,7 @@ namespace {
 
 constexpr int kCandidates = 16;
 constexpr int kTrials = 3;
+constexpr size_t kMostStarted = 4096;
 constexpr int64_t kCooledBytes = int64_t(1) << 20;
 
 void check(const CublasLt& lt, int status, const char* call, const std::string& of = {}) {
@@ -170,6 +171,12 @@ std::string key_of(const Product& p) {
   return key.str();
 }
 
+// Of products that differ in their addresses alone.
+std::string exact_key_of(const Product& p) {
+  return std::to_string(p.m) + 'x' + std::to_string(p.n) + 'x' + std::to_string(p.k) + " of " +
+         key_of(p);
+}
+
 }  // namespace
 
 Gemm::Gemm(Stream& stream, void* workspace, size_t workspace_bytes, const std::string& device,
@@ -192,17 +199,31 @@ Gemm::~Gemm() {
 void Gemm::run(const Product& product) {
   check_product(product);
   const Problem problem(lt_, product, workspace_bytes_);
-  if (start(product, problem, choose(product, problem)) == 0) return;
+  const std::string exact = exact_key_of(product);
+  if (stream_.recording()) {
+    const auto known = started_.find(exact);
+    if (known != started_.end())
+      return check(lt_, start(product, problem, known->second), "Matmul of ", exact);
+  }
+  const CublasLt::Algorithm algorithm = started(product, problem);
+  if (started_.size() >= kMostStarted) started_.clear();
+  started_[exact] = algorithm;
+}
+
+// Starts the product, and returns by which algorithm.
+CublasLt::Algorithm Gemm::started(const Product& product, const Problem& problem) {
+  const CublasLt::Algorithm chosen = choose(product, problem);
+  if (start(product, problem, chosen) == 0) return chosen;
   // An algorithm may pass cuBLASLt's check and not start; then one that does is remembered.
   const std::string key = key_of(product);
   int status = 0;
   for (const CublasLt::Heuristic& candidate : candidates(key, problem)) {
     status = start(product, problem, candidate.algorithm);
-    if (status != 0) continue;
-    (choices_.count(key) > 0 ? choices_ : untried_)[key] = candidate.algorithm;
-    return;
+    if (status == 0)
+      return (choices_.count(key) > 0 ? choices_ : untried_)[key] = candidate.algorithm;
   }
   check(lt_, status, "Matmul of ", key);
+  return chosen;
 }
 
 int Gemm::start(const Product& p, const Problem& problem, const CublasLt::Algorithm& algorithm) {

@@ -67,6 +67,7 @@ class Gemm {
 
  private:
   struct Problem;
+  CublasLt::Algorithm started(const Product& product, const Problem& problem);
   CublasLt::Algorithm choose(const Product& product, const Problem& problem);
   std::vector<CublasLt::Heuristic> candidates(const std::string& key, const Problem& problem) const;
   CublasLt::Algorithm fastest(const Product& product, const Problem& problem,
@@ -85,6 +86,9 @@ class Gemm {
   CublasLt::Handle handle_ = nullptr;
   std::map<std::string, CublasLt::Algorithm> choices_;
   std::map<std::string, CublasLt::Algorithm> untried_;  // cuBLASLt's first, where none can be tried
+  // By which algorithm each product ran last: while a graph is recorded cuBLASLt is asked for nothing
+  // else, as its heuristics fail then in some versions.
+  std::map<std::string, CublasLt::Algorithm> started_;
   int64_t revision_ = 0;
   std::string cache_problem_;
 };

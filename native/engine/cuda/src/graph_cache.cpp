@@ -8,12 +8,16 @@ namespace masksearch::cuda {
 void GraphCache::run(const Key& key, bool tunes, const std::function<void()>& work) {
   if (capacity_ == 0) return work();
   Entry& entry = entry_of(key);
+  if (entry.graph != nullptr && entry.revision != gemm_.revision()) {
+    entry.graph = nullptr;
+    entry.ran[tunes] = false;
+  }
   if (!entry.ran[tunes]) {
     work();
     entry.ran[tunes] = true;
     return;
   }
-  if (entry.graph == nullptr || entry.revision != gemm_.revision()) record(&entry, work);
+  if (entry.graph == nullptr) record(&entry, work);
   stream_.replay(*entry.graph);
   replayed_++;
 }

@@ -22,7 +22,8 @@ class GraphCache {
       : stream_(stream), gemm_(gemm), capacity_(capacity) {}
 
   // `tunes`: products of this run may be tuned that others of its key may not, so that the first of
-  // either kind runs as it is. `work` may use pinned host memory alone.
+  // either kind runs as it is, and so does the first after a product was tuned. `work` may use pinned
+  // host memory alone.
   void run(const Key& key, bool tunes, const std::function<void()>& work);
 
   // For tests.

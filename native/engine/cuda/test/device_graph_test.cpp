@@ -218,6 +218,8 @@ TEST("graph cache: a graph is recorded again when a product in it has been tuned
   CHECK(cache.graphs.recorded() == 1 && cache.gemm.revision() == 0);
   run(true);
   CHECK(cache.gemm.choices().size() == 1 && cache.gemm.revision() == 1);
+  run(false);  // as it is
+  CHECK(cache.graphs.recorded() == 1 && cache.graphs.replayed() == 1);
   run(false);
   run(true);
   CHECK(cache.graphs.recorded() == 2 && cache.graphs.replayed() == 3);
