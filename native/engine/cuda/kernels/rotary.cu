@@ -20,10 +20,13 @@ __global__ void __launch_bounds__(kThreads)
   const int head = within / per_head, i = within % per_head * 8;
   bf16* low = x + row * ld + head * head_width + i;
   const float* angles = table + int64_t(positions[row]) * head_width + i;
+  const Float4 cosines[2] = {load4(angles), load4(angles + 4)};
+  const Float4 sines[2] = {load4(angles + half), load4(angles + half + 4)};
   const Bfloat16x8 a = load8(low), b = load8(low + half);
   Bfloat16x8 turned_a, turned_b;
+#pragma unroll
   for (int j = 0; j < 8; j++) {
-    const float cosine = angles[j], sine = direction * angles[half + j];
+    const float cosine = cosines[j / 4].at[j % 4], sine = direction * sines[j / 4].at[j % 4];
     const float first = to_float(a.at[j]), second = to_float(b.at[j]);
     turned_a.at[j] = to_bfloat16(first * cosine - second * sine);
     turned_b.at[j] = to_bfloat16(second * cosine + first * sine);
