@@ -144,8 +144,16 @@ else
 
   rows=$(mktemp)
   step 'bench'
-  limited 200 60 "$build/device/cuda_bench" --model "$model" --cache "$build/products.txt" \
-    2> >(tee "$logs/bench.log" >&2) | tee "$rows" || failures+=('bench')
+  bench() {
+    limited "$1" 60 "$build/device/cuda_bench" --model "$model" --cache "$build/products.txt" "${@:2}" \
+      2> >(tee -a "$logs/bench.log" >&2) | tee -a "$rows"
+  }
+  : >"$logs/bench.log"
+  if ! bench 200; then
+    failures+=('bench')
+    step 'training and decoding without graphs'
+    for part in train decode; do bench 60 --graphs off --only "$part" || true; done
+  fi
 
   if ((peer)); then
     step 'peer'

@@ -1,7 +1,7 @@
 // Speed on the GPU against the floors that its own ceilings set, as JSON lines:
 // {"case", "floor", "measured", "ratio", "unit"}; ratio 1 is the floor reached. Ceilings (a large
 // product, a copy) are measured in the same run. Arguments: [--model 1.5b|0.5b|tiny] [--only part]
-// [--cache file], parts: kernels, head (the loss head), train, decode, lora (an adapter of rank 16 on
+// [--cache file] [--graphs on|off], parts: kernels, head (the loss head), train, decode, lora (an adapter of rank 16 on
 // all matrices of the model), qwen3 (training Qwen3-0.6B, whose heads are normalised). A part that
 // fails is reported and leaves the others; the exit code is 1 then.
 #include <algorithm>
@@ -22,7 +22,7 @@ using namespace masksearch::cuda;
 namespace {
 
 struct Options {
-  std::string model = "1.5b", only, cache;
+  std::string model = "1.5b", only, cache, graphs = "on";
   DecoderConfig config{151936, 1536, 28, 12, 2, 128, 8960, 1e6, 1e-6, 32768, true, true};
   DecoderConfig qwen3{151936, 1024, 28, 16, 8, 128, 3072, 1e6, 1e-6, 40960, false, true, true};
   std::string qwen3_name = "qwen3-0.6b";
@@ -36,15 +36,18 @@ Options parse(int argc, char** argv) {
   Options o;
   for (int i = 1; i < argc; i += 2) {
     const std::string name = argv[i];
-    std::string* to = name == "--model"   ? &o.model
-                      : name == "--only"  ? &o.only
-                      : name == "--cache" ? &o.cache
-                                          : nullptr;
+    std::string* to = name == "--model"    ? &o.model
+                      : name == "--only"   ? &o.only
+                      : name == "--cache"  ? &o.cache
+                      : name == "--graphs" ? &o.graphs
+                                           : nullptr;
     if (to == nullptr || i + 1 == argc)
-      throw std::invalid_argument("bench: expected --model, --only or --cache and a value, received " +
-                                  name);
+      throw std::invalid_argument(
+          "bench: expected --model, --only, --cache or --graphs and a value, received " + name);
     *to = argv[i + 1];
   }
+  if (o.graphs != "on" && o.graphs != "off")
+    throw std::invalid_argument("bench: expected --graphs on or off, received " + o.graphs);
   const char* parts[] = {"", "kernels", "head", "train", "decode", "lora", "qwen3"};
   if (std::find(std::begin(parts), std::end(parts), o.only) == std::end(parts))
     throw std::invalid_argument(
@@ -110,6 +113,7 @@ class Bench {
     DeviceOptions device;
     device.pass_tokens = o_.rows;
     device.gemm.cache_file = o_.cache;
+    device.graphs = o_.graphs == "on";
     if (o_.model == "tiny") device.memory_bytes = size_t(256) << 20;
     model_ = std::make_unique<DeviceModel>(config, lora, device);
     fill_weights(Arena::weights, state().layout.parameters);
@@ -126,6 +130,7 @@ class Bench {
     }
   }
   DeviceState& state() { return model_->state; }
+  const char* how() const { return o_.graphs == "on" ? "" : " without graphs"; }
 
   // Median seconds of a run after two that warm up.
   double time(const std::function<void()>& work) {
@@ -435,7 +440,7 @@ class Bench {
       });
       const double floor = flops_ / training_operations(length);
       const double rate = double(tokens.size()) / seconds;
-      print("train " + name + " " + std::to_string(count) + "x" + std::to_string(length),
+      print("train " + name + " " + std::to_string(count) + "x" + std::to_string(length) + how(),
             floor, rate, rate / floor, "tokens/s");
     }
   }
@@ -466,8 +471,8 @@ class Bench {
       const double products = std::max(weight_bytes / bandwidth_, batch * weight_bytes / flops_);
       const double keys = batch * (context + o_.decode_tokens / 2.0) * key_bytes / bandwidth_;
       const double floor = batch / (products + keys), rate = batch / seconds;
-      print("decode " + o_.model + " B " + std::to_string(batch), floor, rate, rate / floor,
-            "tokens/s");
+      print("decode " + o_.model + " B " + std::to_string(batch) + how(), floor, rate,
+            rate / floor, "tokens/s");
     }
   }
 
