@@ -42,7 +42,7 @@ struct Product {
   ptrdiff_t init_row;
   float* c;
   ptrdiff_t c_row;
-  // A hint: what is read after b and may be fetched while b is; null: what lies behind b.
+  // A hint: what is read after b and may be fetched while b is; null: nothing is known.
   const T* ahead = nullptr;
 };
 using MatMul = Product<void>;  // its type is that of the table of kernels it is given to

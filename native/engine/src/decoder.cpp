@@ -278,14 +278,16 @@ void Decoder::layer_forward(int layer, const Rows& rows, const LayerActivations&
     const Source product{tile_product_[runner.worker()].data(), row(F)};
     const Source attention = Source{a.attention, row(Q)}.from(first);
     const Target x_mid = Target{a.x_mid, C}.from(first);
-    linear(runner, n, C, Q, attention, packed.output.data(), Target{a.x, C}.from(first), x_mid);
+    linear(runner, n, C, Q, attention, packed.output.data(), Target{a.x, C}.from(first), x_mid,
+           &packed.gate_up);
     adapt(runner, layer, kOutput, first, n, attention, a, x_mid);
     norm(runner, n, x_mid.data, at.post_norm, hidden.data,
          a.rstd_post == nullptr ? nullptr : a.rstd_post + first);
     Source kept{a.gate_up, gate_up_row()};
     if (kept.data.data != nullptr) kept = kept.from(first);
     const Target gate_up = staged(kept, tile_wide_[runner.worker()]);
-    linear(runner, n, 2 * F, C, hidden, packed.gate_up.data(), {nullptr, 0}, gate_up);
+    linear(runner, n, 2 * F, C, hidden, packed.gate_up.data(), {nullptr, 0}, gate_up,
+           &packed.down);
     adapt(runner, layer, kGate, first, n, hidden, a, gate_up);
     adapt(runner, layer, kUp, first, n, hidden, a, gate_up.column(F));
     runner.run_ranges(n, 8, [&](int begin, int end, int worker) {
@@ -297,7 +299,7 @@ void Decoder::layer_forward(int layer, const Rows& rows, const LayerActivations&
       }
     });
     const Target out = Target{x_out, C}.from(first);
-    linear(runner, n, C, F, product, packed.down.data(), x_mid, out);
+    linear(runner, n, C, F, product, packed.down.data(), x_mid, out, &packed.output);
     adapt(runner, layer, kDown, first, n, product, a, out);
   });
 }

@@ -240,9 +240,11 @@ class Decoder {
   // body makes stays in that core's cache; few rows instead go through once with the pool as runner.
   template <class Body>
   void over_rows(int rows, const Body& body);
-  // c (m, n) = init + a (m, k) packed^T; by rows or by columns, as the runner's threads allow.
+  // c (m, n) = init + a (m, k) packed^T; by rows or by columns, as the runner's threads allow. In
+  // float32 `next`, the matrix that is read after this one, is fetched meanwhile.
   template <class Runner>
-  void linear(Runner& runner, int m, int n, int k, Source a, Cells packed, Target init, Target c);
+  void linear(Runner& runner, int m, int n, int k, Source a, Cells packed, Target init, Target c,
+              const StoredBuffer* next = nullptr);
   template <class Runner>
   void norm(Runner& runner, int rows, const float* x, size_t weight_offset, Cells out, float* rstd);
   // dw (n, k) += dy (m, n)^T x (m, k)
@@ -307,13 +309,15 @@ void Decoder::over_rows(int rows, const Body& body) {
 
 template <class Runner>
 void Decoder::linear(Runner& runner, int m, int n, int k, Source a, Cells packed, Target init,
-                     Target c) {
+                     Target c, const StoredBuffer* next) {
   const ptrdiff_t panel = packed_panel(type, k);
+  const bool fetched = next != nullptr && type == DataType::float32;
+  const void* ahead = fetched ? next->data().data : nullptr;
   const auto part = [&](int first, int rows, int column, int columns) {
     const float* start = init.data == nullptr ? nullptr : init.from(first).data + column;
     kernels.matmul({rows, columns, k, a.from(first).data.data, a.row,
                     (packed + column / kPanel * panel).data, packed_row(type), panel, start, init.row,
-                    c.from(first).data + column, c.row});
+                    c.from(first).data + column, c.row, ahead});
   };
   if (m >= n) {
     runner.run_ranges(m, register_rows(type),

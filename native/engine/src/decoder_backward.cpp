@@ -160,12 +160,14 @@ void Decoder::feed_forward_backward(int layer, const Rows& rows, const LayerActi
     const Target d_product{staged(made, tile_wide_[runner.worker()]).data, F};
     const Source d_out = store(runner, first, n, dx, C, d_x_stored_);
     const Source d_gate_up = Source{a.gate_up, gate_up_row()}.from(first);
-    linear(runner, n, F, C, d_out, packed.down_back.data(), {nullptr, 0}, d_product);
+    linear(runner, n, F, C, d_out, packed.down_back.data(), {nullptr, 0}, d_product,
+           &packed.gate_up_back);
     adapt_backward(runner, layer, kDown, first, n, d_out, d_product);
     kernels.swiglu_backward(n, F, d_product.data, d_gate_up.data.data, d_gate_up.row,
                             (product_.data() + first * row(F)).data);
     const Target d_hidden = Target{d_hidden_.data(), C}.from(first);
-    linear(runner, n, C, 2 * F, d_gate_up, packed.gate_up_back.data(), {nullptr, 0}, d_hidden);
+    linear(runner, n, C, 2 * F, d_gate_up, packed.gate_up_back.data(), {nullptr, 0}, d_hidden,
+           &packed.down_back);
     adapt_backward(runner, layer, kGate, first, n, d_gate_up, d_hidden);
     adapt_backward(runner, layer, kUp, first, n, d_gate_up.column(F), d_hidden);
     norm_again(first, n, a.x_mid, at.post_norm, a.rstd_post);

@@ -133,15 +133,21 @@ Product<T> value_product(int rows, int keys, int head_width, float* scores, ptrd
 // wait for keys and values more than they compute. Keys and values are taken in steps of kStepBytes
 // or one panel, and while one is worked on a later one is fetched: after the last keys come the
 // values, whose fetching goes on during the softmax, then the next call's keys. Sums are the chains
-// of one product. In float32 the arithmetic of a few rows is what they wait for.
-#if defined(__AMX_BF16__)
-template <class T>
-constexpr int kRowsInSteps = std::is_same_v<T, float> ? 0 : 8;
-#else
-template <class T>
-constexpr int kRowsInSteps = 0;
-#endif
+// of one product.
+constexpr int kRowsInSteps = 8;
 constexpr int kStepBytes = 4096;
+
+template <class T>
+bool in_steps(const Attention& g) {
+#if defined(__AMX_BF16__)
+  const bool can = !std::is_same_v<T, float>;
+#elif defined(__AVX512F__)
+  const bool can = std::is_same_v<T, float> && g.head_width % kPanel == 0;
+#else
+  const bool can = false;
+#endif
+  return can && g.rows <= kRowsInSteps && g.length_step == 0;
+}
 
 template <class T>
 int keys_in_step(int head_width) {
@@ -203,17 +209,80 @@ void sum_values_in_steps(int keys, const Attention& g, ptrdiff_t ld, float* sums
   }
 }
 
+#if defined(__AVX512F__)
+// The same in float32: tiles of a panel of keys, or of rows of values, fetch what is kPanelsAhead
+// panels later. The softmax fetches nothing: it is short.
+constexpr int kPanelsAhead = 2;
+
+inline Tile<float> first_tile(const float* a, ptrdiff_t a_row, const void* b) {
+  Tile<float> t{};
+  t.a = a;
+  t.a_row = a_row;
+  t.b = static_cast<const float*>(b);
+  t.b_panel = kPanel;
+  t.last_lanes = 16;
+  return t;
+}
+
+template <>
+inline void score_in_steps<float>(int keys, const Attention& g, ptrdiff_t ld) {
+  const TileFunction<float> score = pick_tile<float, Reading::once>(g.rows, 2);
+  const ptrdiff_t panel = ptrdiff_t(kPanel) * g.head_width;
+  Tile<float> t = first_tile(static_cast<const float*>(g.queries), g.query_row, g.keys);
+  t.k = g.head_width;
+  t.b_row = t.ahead_row = kPanel;
+  t.c = g.scratch;
+  t.c_row = ld;
+  for (int p = 0; p < panels(keys); p++) {
+    const int after = p + kPanelsAhead - panels(keys);
+    t.ahead = after < 0 ? t.b + kPanelsAhead * panel
+                        : static_cast<const float*>(g.values) + after * panel;
+    score(t);
+    t.b += panel;
+    t.c += kPanel;
+  }
+}
+
+template <>
+inline void fetch_values<float>(int, const Attention&, int) {}
+
+template <>
+inline void sum_values_in_steps<float>(int keys, const Attention& g, ptrdiff_t ld, float* sums,
+                                       ptrdiff_t sums_row) {
+  const int D = g.head_width;
+  int vectors = wide_vectors(g.rows);
+  while (D / 16 % vectors != 0) vectors /= 2;
+  const TileFunction<float> sum = pick_tile<float, Reading::once>(g.rows, vectors);
+  const int last = keys < kPanelsAhead * kPanel ? keys : kPanelsAhead * kPanel;
+  for (int column = 0; column < D; column += vectors * 16) {
+    Tile<float> t = first_tile(g.scratch, ld, static_cast<const float*>(g.values) + column);
+    t.b_row = t.ahead_row = D;
+    t.c = sums + column;
+    t.c_row = t.init_row = sums_row;
+    t.k = keys - last;
+    t.ahead = t.b + last * D;
+    sum(t);
+    t.init = t.c;
+    t.a += t.k;
+    t.b += ptrdiff_t(t.k) * D;
+    t.k = last;
+    t.ahead = g.next_keys == nullptr ? t.b : static_cast<const float*>(g.next_keys) + column;
+    sum(t);
+  }
+}
+#endif
+
 template <class T>
 void attention(const Attention& g) {
   constexpr int kTile = kAttentionTile<T>;
-  const bool in_steps = g.rows <= kRowsInSteps<T> && g.length_step == 0;
+  const bool steps = in_steps<T>(g);
   const float scale = 1.0f / __builtin_sqrtf(float(g.head_width));
   const int longest = g.first_length + (g.rows - 1) * g.length_step;
   const ptrdiff_t ld = score_row(longest);
   for (int first = 0; first < g.rows; first += kTile) {
     const int rows = g.rows - first < kTile ? g.rows - first : kTile;
     const int keys = g.first_length + (first + rows - 1) * g.length_step;
-    if (in_steps) {
+    if (steps) {
       score_in_steps<T>(keys, g, ld);
     } else {
       score_tiles(rows, keys, g.head_width, static_cast<const T*>(g.queries) + first * g.query_row,
@@ -222,7 +291,7 @@ void attention(const Attention& g) {
     float inverse[kTile];
     for (int r = 0; r < rows; r++) {
       const int length = g.first_length + (first + r) * g.length_step;
-      if (in_steps) fetch_values<T>(keys, g, r);
+      if (steps) fetch_values<T>(keys, g, r);
       float largest;
       const float sum = exponentials_of_row<T>(length, panels(keys) * kPanel, scale,
                                                g.scratch + r * ld, &largest);
@@ -238,7 +307,7 @@ void attention(const Attention& g) {
       sums = out;
       sums_row = g.out_row;
     }
-    if (in_steps) {
+    if (steps) {
       sum_values_in_steps<T>(keys, g, ld, sums, sums_row);
     } else {
       matmul<T>(value_product<T>(rows, keys, g.head_width, g.scratch, ld, g.values, sums, sums_row));

@@ -45,7 +45,7 @@ struct Tile {
   float* c;
   ptrdiff_t c_row;
   int last_lanes;  // valid lanes of the last vector
-  const T* ahead;  // what is read later: ahead + k * ahead_row is prefetched at step k
+  const Unit<T>* ahead;  // what is read later: ahead_row further at every step, see Reading
   ptrdiff_t ahead_row;
 };
 
@@ -59,9 +59,16 @@ inline __attribute__((always_inline)) void repeat(Body body) {
   each_of(body, std::make_integer_sequence<int, N>());
 }
 
-// R rows by N vectors. A is (m, k), or (k, m) where Transposed.
-template <class T, bool Transposed, int R, int N>
+// How a tile reads: rows of a (m, k), and while b comes from a near cache a share of what follows it;
+// columns of a (k, m), and every eighth step a line of what is copied next; or b once, for few rows
+// that wait for it more than they compute, and as much of what is read later.
+enum class Reading { rows, columns, once };
+
+// R rows by N vectors.
+template <class T, Reading How, int R, int N>
 void tile(const Tile<T>& given) {
+  constexpr bool kColumns = How == Reading::columns;
+  constexpr bool kOnce = How == Reading::once;
   const Tile<T> t = given;  // not aliased by c
   F16 sums[R][N];
   repeat<R>([&](auto i) {
@@ -70,27 +77,29 @@ void tile(const Tile<T>& given) {
       sums[i][v] = t.init == nullptr ? all(0) : v < N - 1 ? load(from) : load(from, t.last_lanes);
     });
   });
-  repeat<R>([&](auto i) {  // the tile to the right
-    repeat<N>([&](auto v) { __builtin_prefetch(t.c + i * t.c_row + (N + v) * 16); });
-  });
+  if (!kOnce)
+    repeat<R>([&](auto i) {  // the tile to the right
+      repeat<N>([&](auto v) { __builtin_prefetch(t.c + i * t.c_row + (N + v) * 16); });
+    });
   const Unit<T>* b = t.b;
   const ptrdiff_t a_row = t.a_row;
   const Unit<T>* a[(R + 2) / 3];  // one pointer for three rows: base, base + row, base + 2 row
-  repeat<(R + 2) / 3>([&](auto i) { a[i] = t.a + (Transposed ? 3 * i : 3 * i * a_row); });
+  repeat<(R + 2) / 3>([&](auto i) { a[i] = t.a + (kColumns ? 3 * i : 3 * i * a_row); });
   for (int k = 0; k < t.k; k++) {
-    if (Transposed) __builtin_prefetch(t.ahead + k / 8 * t.ahead_row, 0, 2);
+    const Unit<T>* ahead = t.ahead + (kColumns ? k / 8 : k) * t.ahead_row;
+    if (!kOnce) __builtin_prefetch(ahead, 0, 2);
     UnitLanes<T> columns[N];
     repeat<N>([&](auto v) {
       const Unit<T>* column = b + (v / 2) * t.b_panel + (v % 2) * 16;
       columns[v] = load(column);
-      __builtin_prefetch(column + kAhead);
+      __builtin_prefetch(kOnce ? ahead + v * 16 : column + kAhead);
     });
     b += t.b_row;
     repeat<R>([&](auto i) {
-      const UnitLanes<T> row = all(Transposed ? a[i / 3][i % 3] : a[i / 3][(i % 3) * a_row]);
+      const UnitLanes<T> row = all(kColumns ? a[i / 3][i % 3] : a[i / 3][(i % 3) * a_row]);
       repeat<N>([&](auto v) { sums[i][v] = fma(row, columns[v], sums[i][v]); });
     });
-    repeat<(R + 2) / 3>([&](auto i) { a[i] += Transposed ? a_row : 1; });
+    repeat<(R + 2) / 3>([&](auto i) { a[i] += kColumns ? a_row : 1; });
   }
   repeat<R>([&](auto i) {
     repeat<N>([&](auto v) {
@@ -113,27 +122,27 @@ constexpr int most_rows(int vectors) {
   return rows;
 }
 
-template <class T, bool Transposed, int N, int... Rows>
+template <class T, Reading How, int N, int... Rows>
 TileFunction<T> pick_tile(int rows, std::integer_sequence<int, Rows...>) {
-  static constexpr TileFunction<T> functions[] = {tile<T, Transposed, Rows + 1, N>...};
+  static constexpr TileFunction<T> functions[] = {tile<T, How, Rows + 1, N>...};
   return functions[rows - 1];
 }
 
-template <class T, bool Transposed, int N>
+template <class T, Reading How, int N>
 TileFunction<T> pick_tile(int rows) {
-  return pick_tile<T, Transposed, N>(rows, std::make_integer_sequence<int, most_rows(N)>());
+  return pick_tile<T, How, N>(rows, std::make_integer_sequence<int, most_rows(N)>());
 }
 
-template <class T, bool Transposed>
+template <class T, Reading How>
 TileFunction<T> pick_tile(int rows, int vectors) {
   constexpr int widest = wide_vectors(1);
   if constexpr (widest >= 8)
-    if (vectors == 8) return pick_tile<T, Transposed, 8>(rows);
+    if (vectors == 8) return pick_tile<T, How, 8>(rows);
   if constexpr (widest >= 4)
-    if (vectors == 4) return pick_tile<T, Transposed, 4>(rows);
+    if (vectors == 4) return pick_tile<T, How, 4>(rows);
   if constexpr (widest >= 2)
-    if (vectors == 2) return pick_tile<T, Transposed, 2>(rows);
-  return pick_tile<T, Transposed, 1>(rows);
+    if (vectors == 2) return pick_tile<T, How, 2>(rows);
+  return pick_tile<T, How, 1>(rows);
 }
 
 // Rows as units: what begins at an even element is a sequence of pairs.
@@ -143,7 +152,7 @@ const Unit<T>* units(const T* elements) {
 }
 
 // Columns j.. of `rows` rows from row i on: computes one tile and returns its number of columns.
-template <bool Transposed, class T>
+template <Reading How, class T>
 int columns_at(const Product<T>& g, int j, int i, int rows, int wide, Tile<T>& t) {
   const int left = (g.n - j + 15) / 16;
   int vectors = left >= wide ? wide : left >= kTileVectors ? kTileVectors : 1;
@@ -158,7 +167,7 @@ int columns_at(const Product<T>& g, int j, int i, int rows, int wide, Tile<T>& t
   t.c = g.c + i * g.c_row + j;
   t.c_row = g.c_row;
   t.last_lanes = columns - (vectors - 1) * 16;
-  pick_tile<T, Transposed>(rows, vectors)(t);
+  pick_tile<T, How>(rows, vectors)(t);
   return columns;
 }
 
@@ -186,7 +195,14 @@ void product_of_rows(const Product<T>& g) {
     Tile<T> t{};
     t.a = units(g.a + i * g.a_row);
     t.a_row = g.a_row / kPerUnit<T>;
-    for (int j = 0; j < g.n;) j += columns_at<false>(g, j, i, rows, wide, t);
+    // Each block of rows fetches its share of what is read after these panels.
+    t.ahead_row = kPanel / blocks.count;
+    const int depth = (g.k + kPerUnit<T> - 1) / kPerUnit<T>;
+    const Unit<T>* ahead = units(g.ahead) + block * t.ahead_row * depth;
+    for (int j = 0; j < g.n;) {
+      t.ahead = ahead + j / kPanel * (g.b_panel / kPerUnit<T>);
+      j += columns_at<Reading::rows>(g, j, i, rows, wide, t);
+    }
   }
 }
 
@@ -222,11 +238,11 @@ void product_of_columns(const Product<T>& g) {
       t.a = copied ? copies[block - first] : units(g.a + i);
       t.a_row = copied ? 16 : g.a_row;
       // A block's tiles fetch a line of each row of what is copied next, k / 8 rows each.
-      t.ahead = g.a + blocks.start(last) + (block - first) * 16;
-      t.ahead_row = g.a_row;
+      t.ahead = units(g.a + blocks.start(last) + (block - first) * 16);
+      t.ahead_row = g.a_row / kPerUnit<T>;
       for (int j = 0, row = 0; j < g.n; row += g.k / 8) {
-        j += columns_at<true>(g, j, i, rows, wide_vectors(rows), t);
-        if (row < g.k) t.ahead += g.k / 8 * g.a_row;
+        j += columns_at<Reading::columns>(g, j, i, rows, wide_vectors(rows), t);
+        if (row < g.k) t.ahead += g.k / 8 * t.ahead_row;
       }
     }
   }
@@ -244,6 +260,18 @@ inline int columns_in_cache(int depth) {
   return columns > kGrain ? columns : kGrain;
 }
 
+// What is fetched while a part of b is read: the part after it, unless this one is read once, in
+// order. amx.h fetches that only where it is told to.
+template <class T>
+const T* fetched_ahead(const Product<T>& part, const T* next) {
+  return part.m > kTileRows && next != nullptr ? next : part.b;
+}
+#if defined(__AMX_BF16__)
+inline const bfloat16* fetched_ahead(const Product<bfloat16>& part, const bfloat16*) {
+  return part.ahead;
+}
+#endif
+
 template <bool Transposed, class T>
 void blocked_product(const Product<T>& g) {
   constexpr int most = (Transposed ? kDepthTransposed : kDepth) * kPerUnit<T>;
@@ -258,9 +286,11 @@ void blocked_product(const Product<T>& g) {
       block.n = g.n - j < columns ? g.n - j : columns;
       block.k = g.k - k < depth ? g.k - k : depth;
       block.a += Transposed ? k * g.a_row : k;
-      const ptrdiff_t part = j / kPanel * g.b_panel + k / kPerUnit<T> * g.b_row;
-      block.b += part;
-      if (g.ahead != nullptr) block.ahead += part;
+      block.b += j / kPanel * g.b_panel + k / kPerUnit<T> * g.b_row;
+      const T* next = k + depth < g.k    ? block.b + depth / kPerUnit<T> * g.b_row
+                      : j + columns < g.n ? g.b + (j + columns) / kPanel * g.b_panel
+                                          : g.ahead;
+      block.ahead = fetched_ahead(block, next);
       block.c += j;
       if (k > 0) {
         block.init = block.c;
