@@ -68,6 +68,37 @@ TEST("matrix products equal float64 sums for all tail sizes and write nothing el
         }
 }
 
+TEST("attention of a few rows that see the same keys has the bits of every row by itself") {
+  Random random(73);
+  for (const Kernels* k : all_levels())
+    for (int D : {20, 32, 64, 96, 128})
+      for (int rows : {1, 2, 3, 6, 7, 8, 9})
+        for (int keys : {1, 31, 32, 33, 64, 65, 97, 200}) {
+          const size_t room = size_t(panels(keys)) * kPanel * D;
+          const std::vector<float> x = random.normals(size_t(keys) * 2 * D, 1);
+          const std::vector<float> queries = random.normals(size_t(rows) * D, 1);
+          std::vector<float> key_tiles(room + 64), values(room + 64);
+          k->store_key_tiles(keys, 0, D, x.data(), 2 * D, key_tiles.data());
+          k->store_values(keys, 0, D, x.data() + D, 2 * D, values.data());
+          std::vector<float> scratch(attention_scratch(rows, keys, D));
+          const auto attend = [&](int first, int count, int length_step) {
+            Guarded out(size_t(count) * D);
+            Attention g{count, keys, length_step, D, queries.data() + size_t(first) * D, D,
+                        key_tiles.data(), values.data(), out.data.data(), D, nullptr, 0,
+                        scratch.data()};
+            g.next_keys = first % 2 == 0 ? key_tiles.data() : nullptr;
+            k->attention(g);
+            CHECK(out.intact());
+            return out.data;
+          };
+          const std::vector<float> together = attend(0, rows, 0);
+          for (int r = 0; r < rows; r++) {
+            const std::vector<float> alone = attend(r, 1, 1);
+            CHECK(std::equal(alone.begin(), alone.begin() + D, together.begin() + r * D));
+          }
+        }
+}
+
 TEST("silu of gates of +-700 is 0 or the gate, never NaN") {
   for (const Kernels* k : all_levels()) {
     const std::vector<float> gates = {-700, -88, -20, 0, 20, 88, 700};
