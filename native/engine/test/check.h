@@ -82,6 +82,28 @@ void throws(const char* file, int line, const std::string& part, const std::func
   fail(file, line, "expected an error with '" + part + "', received none");
 }
 
+// Runs it; what it throws is a failure.
+inline void run(const Case& c) {
+  try {
+    c.body();
+  } catch (const std::exception& error) {
+    fail("uncaught", 0, error.what());
+  }
+}
+
+// Prints the names of all cases if `--list` is the only argument; says whether it was.
+inline bool listed(int argc, char** argv) {
+  if (argc != 2 || std::strcmp(argv[1], "--list") != 0) return false;
+  for (const Case& c : cases()) std::printf("%s\n", c.name.c_str());
+  return true;
+}
+
+// Prints the sums of a run and returns its exit code.
+inline int summary(int ran) {
+  std::printf("%d tests, %d failures\n", ran, failures());
+  return ran == 0 || failures() > 0 ? 1 : 0;
+}
+
 }  // namespace test
 
 #define TEST_JOIN2(a, b) a##b

@@ -3,22 +3,14 @@
 #include "check.h"
 
 int main(int argc, char** argv) {
-  if (argc > 1 && std::strcmp(argv[1], "--list") == 0) {
-    for (const test::Case& c : test::cases()) std::printf("%s\n", c.name.c_str());
-    return 0;
-  }
+  if (test::listed(argc, argv)) return 0;
   std::setvbuf(stdout, nullptr, _IOLBF, 4096);  // what a crash or a time limit leaves is whole
   int ran = 0;
   for (const test::Case& c : test::cases()) {
     if (argc > 1 && c.name.find(argv[1]) == std::string::npos) continue;
     std::printf("  %s\n", c.name.c_str());
-    try {
-      c.body();
-    } catch (const std::exception& error) {
-      test::fail("uncaught", 0, error.what());
-    }
+    test::run(c);
     ran++;
   }
-  std::printf("%d tests, %d failures\n", ran, test::failures());
-  return ran == 0 || test::failures() > 0 ? 1 : 0;
+  return test::summary(ran);
 }

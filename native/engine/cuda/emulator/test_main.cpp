@@ -48,11 +48,7 @@ bool runs_in_orders(const Arguments& a, const std::string& name) {
 uint64_t run(const test::Case& c, const emulator::Order& order) {
   masksearch::cuda::take_digest();
   emulator::order = order;
-  try {
-    c.body();
-  } catch (const std::exception& error) {
-    test::fail("uncaught", 0, error.what());
-  }
+  test::run(c);
   emulator::order = {};
   return masksearch::cuda::take_digest();
 }
@@ -60,10 +56,7 @@ uint64_t run(const test::Case& c, const emulator::Order& order) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc > 1 && std::strcmp(argv[1], "--list") == 0) {
-    for (const test::Case& c : test::cases()) std::printf("%s\n", c.name.c_str());
-    return 0;
-  }
+  if (test::listed(argc, argv)) return 0;
   const Arguments arguments = parse(argc, argv);
   int ran = 0;
   for (const test::Case& c : test::cases()) {
@@ -77,6 +70,5 @@ int main(int argc, char** argv) {
       if (run(c, other.order) != digest)
         test::fail(c.name.c_str(), 0, std::string("other bits, with threads ") + other.name);
   }
-  std::printf("%d tests, %d failures\n", ran, test::failures());
-  return ran == 0 || test::failures() > 0 ? 1 : 0;
+  return test::summary(ran);
 }

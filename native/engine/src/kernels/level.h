@@ -26,7 +26,14 @@ namespace {
 #include "amx.h"
 #endif
 
+#include "key_values.h"
+
+#include "attention_scores.h"
+
+#include "attention_steps.h"
+
 #include "attention.h"
+#include "attention_backward.h"
 #include "rows.h"
 
 template <class T>

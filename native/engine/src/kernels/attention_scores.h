@@ -1,0 +1,65 @@
+// The products and the softmax that attention is made of, both ways, on the matrix tiles.
+
+// scores (rows, panels(keys) * 32) = x tiles^T
+template <class T>
+Product<T> score_product(int rows, int keys, int head_width, const T* x, ptrdiff_t ld,
+                         const void* tiles, float* scores, ptrdiff_t scores_row) {
+  constexpr DataType kType = data_type(static_cast<const T*>(nullptr));
+  return {rows, panels(keys) * kPanel, head_width, x, ld, static_cast<const T*>(tiles),
+          packed_row(kType), packed_panel(kType, head_width), nullptr, 0, scores, scores_row};
+}
+template <class T>
+void score_tiles(int rows, int keys, int head_width, const T* x, ptrdiff_t ld, const void* tiles,
+                 float* scores, ptrdiff_t scores_row) {
+  matmul<T>(score_product(rows, keys, head_width, x, ld, tiles, scores, scores_row));
+}
+
+// A row of scores is narrowed where it lies: its elements follow its first one.
+template <class T>
+T* narrowed_row(float* scores) {
+  return reinterpret_cast<T*>(scores);
+}
+template <class T>
+constexpr ptrdiff_t narrowed_row_of(ptrdiff_t row) {
+  return row * ptrdiff_t(sizeof(float) / sizeof(T));
+}
+
+// p[0..length) = e^(scale (s - s_max)), [length..padded) = 0, over the scores. Returns their sum.
+template <class T>
+float exponentials_of_row(int length, int padded, float scale, float* scores, float* scaled_max) {
+  T* p = narrowed_row<T>(scores);
+  const F16 lowest = all(-3.0e38f);
+  F16 largest = lowest;
+  over_lanes(length, [&](int j, auto lanes) {
+    largest = larger(largest, first_lanes(load(scores + j, lanes), lanes, lowest));
+  });
+  *scaled_max = lane_largest(largest) * scale;
+  const F16 shift = all(-*scaled_max);
+  F16 sum = all(0);
+  int j = 0;
+  over_lanes(length, [&](int at, auto lanes) {
+    const F16 e = first_lanes(exp(fma(load(scores + at), all(scale), shift)), lanes, all(0));
+    store(p + at, e);
+    sum = sum + e;
+    j = at + 16;
+  });
+  for (; j < padded; j += 16) store(p + j, all(0));
+  return lane_sum(sum);
+}
+
+#if defined(__AMX_BF16__)
+template <class T>
+constexpr int kAttentionTile = std::is_same_v<T, float> ? kTileRows : kAmxRows;
+#else
+template <class T>
+constexpr int kAttentionTile = kTileRows;
+#endif
+
+// sums (rows, D) = probabilities (rows, keys) values, for scores that became probabilities.
+template <class T>
+Product<T> value_product(int rows, int keys, int head_width, float* scores, ptrdiff_t scores_row,
+                         const void* values, float* sums, ptrdiff_t sums_row) {
+  return {rows, head_width, keys, narrowed_row<T>(scores), narrowed_row_of<T>(scores_row),
+          static_cast<const T*>(values), kPerUnit<T> * head_width, kPerUnit<T> * kPanel, nullptr, 0,
+          sums, sums_row};
+}
