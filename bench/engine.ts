@@ -40,8 +40,12 @@ const SHARED_CASES: readonly SharedCase[] = [
     select: ['--only', 'train', '--length', '512', '--dtype', 'bfloat16'],
     peers: ['train bfloat16-autocast'],
   },
-  { select: ['--only', 'decode', '--batch', '1'], peers: ['generate 1'] },
-  { select: ['--only', 'decode', '--batch', '64'], peers: ['generate 64'] },
+  ...['float32', 'bfloat16'].flatMap((dtype) =>
+    ['1', '64'].map((batch) => ({
+      select: ['--only', 'decode', '--batch', batch, '--dtype', dtype],
+      peers: [`generate ${dtype} ${batch}`],
+    })),
+  ),
 ];
 /** Turns of engine and peer, whose medians are compared. */
 const TURNS = 3;

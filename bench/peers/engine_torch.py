@@ -1,6 +1,7 @@
 # The engine's model in PyTorch and transformers: same weights, batches and threads. Driven by bench/engine.ts.
 # Usage: pip install torch transformers; python bench/peers/engine_torch.py <dump of engine_bench> <threads> cpu|wall
-# Reads a command a line (train float32, train bfloat16-autocast, generate <batch>) and answers with a JSON line.
+# Reads a command a line (train float32, train bfloat16-autocast, generate <float32|bfloat16> <batch>) and answers
+# with a JSON line.
 import json
 import sys
 import time
@@ -96,8 +97,8 @@ class Peer:
 
         return self.rate(LENGTH * SEQUENCES, step)
 
-    def generate(self, batch):
-        model = make_model(self.header, self.tensors).eval()
+    def generate(self, dtype, batch):
+        model = make_model(self.header, self.tensors).to(getattr(torch, dtype)).eval()
         prompt = torch.full((batch, PROMPT), 5)
         prompt[:, 0] = torch.arange(batch)
         options = {"do_sample": True, "temperature": 1.0, "top_k": 0, "top_p": 1.0, "pad_token_id": 0}
@@ -117,8 +118,8 @@ class Peer:
 def main(dump, threads, clock):
     peer = Peer(dump, int(threads), clock)
     for line in sys.stdin:
-        command, argument = line.split()
-        measured = peer.train(argument) if command == "train" else peer.generate(int(argument))
+        command, dtype, *batch = line.split()
+        measured = peer.train(dtype) if command == "train" else peer.generate(dtype, int(*batch))
         print(json.dumps({"name": f"{peer.name}, {line.strip()}", "measured": measured}), flush=True)
 
 
