@@ -35,11 +35,12 @@ export function cassetteFlags(): Flag[] {
   );
 }
 
-/** `--model` and `--backend`, short for the keys of the model section that are given most. */
+/** `--model`, `--backend` and `--device`, short for the keys of the model section that are given most. */
 export function modelFlags(): Flag[] {
   return [
     shortFlag('model', '<folder>', 'model.from'),
     shortFlag('backend', '<name>', 'model.backend'),
+    shortFlag('device', '<name>', 'model.device'),
   ];
 }
 

@@ -61,6 +61,14 @@ export const modelSchema = section(
       about:
         'what the native engine stores and multiplies matrices and activations in; master weights and sums are float32 with either',
     }).default('float32'),
+    device: setting(z.enum(['cpu', 'cuda']), {
+      about: 'where the native engine runs; a GPU stores and multiplies in bfloat16 alone',
+    }).default('cpu'),
+    gpuMemory: setting(z.number().positive().nullable(), {
+      about:
+        'that the model may take of the GPU; null takes 85 % of what is free; changes no result',
+      unit: 'GiB',
+    }).default(null),
     threads: setting(z.int().min(0).max(1024), {
       about: 'threads of the native engine; 0 takes one per core',
       unit: 'threads',
@@ -87,10 +95,21 @@ export const modelSchema = section(
     }).default('induction'),
   },
   'the model; sizes apply when it starts from random weights',
-).refine(({ backend, dtype }) => backend === 'native' || dtype === 'float32', {
-  message: 'expected float32, as tfjs has no bfloat16 (--model.dtype float32, or --backend native)',
-  path: ['dtype'],
-});
+)
+  .refine(({ backend, dtype }) => backend === 'native' || dtype === 'float32', {
+    message:
+      'expected float32, as tfjs has no bfloat16 (--model.dtype float32, or --backend native)',
+    path: ['dtype'],
+  })
+  .refine(({ backend, device }) => backend === 'native' || device === 'cpu', {
+    message:
+      'expected cpu, as tfjs has its devices by the name of its backend (--backend tfjs-node-gpu, or --backend native)',
+    path: ['device'],
+  })
+  .refine(({ device, dtype }) => device === 'cpu' || dtype === 'bfloat16', {
+    message: 'expected bfloat16 on device cuda, which knows no other (--model.dtype bfloat16)',
+    path: ['dtype'],
+  });
 
 export const episodeSchema = section(
   {

@@ -76,6 +76,23 @@ describe('model.dtype', () => {
   });
 });
 
+describe('model.device', () => {
+  const parse = (model: object) => parseConfig(runConfigSchema, { model }, 'run.yaml');
+
+  test('is the CPU by default; a GPU takes the native engine and bfloat16', () => {
+    expect(parse({}).model).toMatchObject({ device: 'cpu', gpuMemory: null });
+    const onGpu = { device: 'cuda', dtype: 'bfloat16', gpuMemory: 70 };
+    expect(parse(onGpu).model).toMatchObject(onGpu);
+    expect(() => parse({ device: 'cuda' })).toThrow(
+      /model\.dtype: expected bfloat16 on device cuda.*--model\.dtype bfloat16/,
+    );
+    expect(() => parse({ device: 'cuda', backend: 'tfjs-node-gpu' })).toThrow(
+      /model\.device: expected cpu, as tfjs has its devices by the name/,
+    );
+    expect(() => parse({ ...onGpu, gpuMemory: 0 })).toThrow(ConfigError);
+  });
+});
+
 describe('topP', () => {
   const parse = (sections: object) => parseConfig(runConfigSchema, sections, 'run.yaml');
 

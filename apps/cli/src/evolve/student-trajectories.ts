@@ -17,7 +17,7 @@ import { stageFile, stageOutputs, type RunContext } from '../run/run-folder.ts';
 import { runStage, type StageOutcome, type StageResult, type StageWork } from '../run/run-stage.ts';
 import { openConversation } from '../stages/conversation.ts';
 import { episodeInputs, episodeSettings } from '../stages/episode-settings.ts';
-import { modelInputs, openModel } from '../stages/model-source.ts';
+import { executionSettings, modelInputs, openModel } from '../stages/model-source.ts';
 import { withSearch } from '../stages/search-source.ts';
 import { withoutClock } from '../stages/without-clock.ts';
 import { openRoleModels } from '../synthesis/role-models.ts';
@@ -45,7 +45,7 @@ export async function studentTrajectories(job: StudentRound): Promise<StageOutco
     config: {
       evolve: { ...play, round },
       synthesis: synthesisSettings(config),
-      backend: config.model.backend,
+      ...executionSettings(config),
       ...episodeSettings(config),
     },
     inputs: {

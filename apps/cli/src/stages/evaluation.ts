@@ -19,7 +19,7 @@ import { runStage, type StageOutcome, type StageWork } from '../run/run-stage.ts
 import { openConversation } from './conversation.ts';
 import { episodeInputs, episodeSettings } from './episode-settings.ts';
 import { firstOfEachGroup } from './first-of-each-group.ts';
-import { modelInputs, openModel, type CheckpointName } from './model-source.ts';
+import { executionSettings, modelInputs, openModel, type CheckpointName } from './model-source.ts';
 import { readTasks } from './read-tasks.ts';
 import { withSearch, type SearchSource } from './search-source.ts';
 
@@ -32,7 +32,7 @@ export async function evaluationStage(run: RunContext, config: RunConfig): Promi
     name: 'evaluation',
     config: {
       evaluation,
-      backend: config.model.backend,
+      ...executionSettings(config),
       examples: config.report.episodes,
       ...episodeSettings(config),
     },

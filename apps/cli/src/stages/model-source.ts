@@ -90,12 +90,23 @@ async function createModel(
   }
   const { createNativeModel, formatMemoryPlan, planMemory } = await import('@masksearch/engine');
   const threads = model.threads === 0 ? availableParallelism() : model.threads;
-  const { dtype } = model;
-  if (planned !== undefined) {
-    const plan = planMemory(start.config, { ...planned.use, threads, dtype });
-    planned.say(`memory of the model\n${formatMemoryPlan(plan)}`);
+  const { device, dtype, gpuMemory } = model;
+  if (device === 'cpu') {
+    if (planned !== undefined) {
+      const plan = planMemory(start.config, { ...planned.use, threads, dtype });
+      planned.say(`memory of the model\n${formatMemoryPlan(plan)}`);
+    }
+    return createNativeModel({ ...start, threads, dtype });
   }
-  return createNativeModel({ ...start, threads, dtype });
+  const cuda = gpuMemory === null ? {} : { memoryBytes: Math.floor(gpuMemory * 2 ** 30) };
+  const onGpu = await createNativeModel({ ...start, threads, dtype, device, cuda });
+  planned?.say(`memory of the GPU\n${await onGpu.memory()}`);
+  return onGpu;
+}
+
+/** What runs the model, as far as results depend on it; for manifests. */
+export function executionSettings({ model: { backend, dtype, device } }: RunConfig) {
+  return { backend, dtype, device };
 }
 
 /** Sizes from the configuration, vocabulary from the tokenizer. */

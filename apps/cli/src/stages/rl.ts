@@ -16,7 +16,7 @@ import { runStage, type StageOutcome, type StageResult, type StageWork } from '.
 import { groupCollector } from './collect.ts';
 import { openConversation } from './conversation.ts';
 import { episodeInputs, episodeSettings } from './episode-settings.ts';
-import { modelInputs } from './model-source.ts';
+import { executionSettings, modelInputs } from './model-source.ts';
 import { readTasks } from './read-tasks.ts';
 import { withSearch, type SearchSource } from './search-source.ts';
 import { divideTasks } from './teacher-share.ts';
@@ -30,7 +30,7 @@ export async function rlStage(run: RunContext, config: RunConfig): Promise<Stage
       rl,
       ...(rl.unseenTasks ? { share: config.trajectories.share } : {}),
       reward: config.reward,
-      backend: config.model.backend,
+      ...executionSettings(config),
       ...episodeSettings(config),
     },
     inputs: {

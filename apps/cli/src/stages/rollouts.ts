@@ -8,7 +8,7 @@ import type { RunContext } from '../run/run-folder.ts';
 import { runStage, type StageOutcome, type StageResult, type StageWork } from '../run/run-stage.ts';
 import { openConversation } from './conversation.ts';
 import { episodeInputs, episodeSettings } from './episode-settings.ts';
-import { modelInputs, openModel } from './model-source.ts';
+import { executionSettings, modelInputs, openModel } from './model-source.ts';
 import { readTasks } from './read-tasks.ts';
 import { episodeScorer } from './scoring.ts';
 import { withSearch } from './search-source.ts';
@@ -20,7 +20,7 @@ export async function rolloutsStage(run: RunContext, config: RunConfig): Promise
     config: {
       rollouts,
       reward: config.reward,
-      backend: config.model.backend,
+      ...executionSettings(config),
       ...episodeSettings(config),
     },
     inputs: {

@@ -26,8 +26,8 @@ import { readTasks } from './read-tasks.ts';
 import { trainCheckpoint } from './train-checkpoint.ts';
 
 export async function sftStage(run: RunContext, config: RunConfig): Promise<StageOutcome> {
-  // Results do not depend on the number of threads.
-  const { threads: _, ...model } = config.model;
+  // Results do not depend on the number of threads, nor on what fits into a GPU.
+  const { threads: _, gpuMemory: _memory, ...model } = config.model;
   return runStage(run, {
     name: 'sft',
     config: { sft: config.sft, model },
