@@ -28,6 +28,12 @@ constexpr int kStepRows = std::is_same_v<T, float> ? 14 : 32;
 template <class T>
 constexpr int kBlockRows = std::is_same_v<T, float> ? kBackwardRows : 96;
 
+// Rows of one head lie so far apart that the processor fetches none of them ahead by itself.
+template <class T>
+void fetch_rows(int rows, int width, const T* from, ptrdiff_t ld) {
+  for (int r = 0; r < rows; r++) fetch(from + r * ld, width);
+}
+
 // What a block of rows works on: copies without gaps, as rows of packed q, k, v lie a power of two
 // apart and would share a few cache sets. Copies that products sum over are as store_values leaves
 // them; the rows that go into the scores are, in bfloat16, those of the pass itself.
@@ -42,6 +48,22 @@ struct BackwardBlock {
   T *queries, *d_out;  // (rows, D)
   T* keys;             // (S, D)
   float *d_keys, *d_values;
+
+  // Fetches rows [step, step + kStepRows) of the block after this one, which `take` copies.
+  void fetch_next(const AttentionBackward& g, int head, int step) const {
+    int row = first + kBlockRows<T> + step;
+    if (first + kBlockRows<T> >= g.length) {
+      row = step;
+      head++;
+    }
+    if (head >= g.group) return;
+    const int count = g.length - row < kStepRows<T> ? g.length - row : kStepRows<T>;
+    const ptrdiff_t column = ptrdiff_t(head) * head_width;
+    fetch_rows(count, head_width, static_cast<const T*>(g.queries) + row * g.qkv_row + column,
+               g.qkv_row);
+    fetch_rows(count, head_width, static_cast<const T*>(g.d_out) + row * g.out_row + column,
+               g.out_row);
+  }
 
   void take(const AttentionBackward& g, int head) {
     query_rows = static_cast<const T*>(g.queries) + first * g.qkv_row + head * head_width;
@@ -69,9 +91,11 @@ void backward_of_rows(const AttentionBackward& g, int head, const BackwardBlock<
     float* p = b.p + step * b.ld;
     float* ds = b.ds + step * b.ld;
     const T* d_out = b.d_out_rows + step * b.d_out_row;
+    const T* out = static_cast<const T*>(g.out) + (b.first + step) * g.out_row + head * D;
+    fetch_rows(rows, D, out, g.out_row);
+    b.fetch_next(g, head, step);
     score_tiles(rows, keys, D, b.query_rows + step * b.query_row, b.query_row, g.key_tiles, p, b.ld);
     score_tiles(rows, keys, D, d_out, b.d_out_row, g.value_tiles, ds, b.ld);
-    const T* out = static_cast<const T*>(g.out) + (b.first + step) * g.out_row + head * D;
     const float* log_sums = g.log_sums + head * g.log_sums_row + b.first + step;
     for (int r = 0; r < rows; r++) {
       F16 products = all(0);

@@ -1,5 +1,33 @@
 // Keys and values in the order in which attention reads them: tiles of 32 keys, rows of values.
 
+// Units in lanes, whatever they are.
+inline F16 lanes_of(const float* units, int count) { return load(units, count); }
+inline F16 lanes_of(const Pair* units, int count) {
+  P16 pairs = all(Pair());
+  if (count == 16) {
+    pairs = load(units);
+  } else {
+    __builtin_memcpy(&pairs, units, sizeof(Pair) * size_t(count));
+  }
+  F16 lanes;
+  __builtin_memcpy(&lanes, &pairs, sizeof lanes);
+  return lanes;
+}
+inline void store_lanes(float* to, F16 a) { store(to, a); }
+inline void store_lanes(Pair* to, F16 a) { __builtin_memcpy(to, &a, sizeof a); }
+
+// Sixteen keys of `width` units, ld units apart, as lanes of the rows of a tile.
+template <class U>
+void store_keys_together(int width, const U* from, ptrdiff_t ld, U* tile) {
+  for (int d = 0; d < width; d += 16) {
+    const int deep = width - d < 16 ? width - d : 16;
+    F16 block[16];
+    for (int j = 0; j < 16; j++) block[j] = lanes_of(from + j * ld + d, deep);
+    transpose(block);
+    for (int i = 0; i < deep; i++) store_lanes(tile + ptrdiff_t(d + i) * kPanel, block[i]);
+  }
+}
+
 template <class T>
 void store_key_tiles(int rows, int first, int head_width, const void* x, ptrdiff_t ld,
                      void* tiles) {
@@ -12,8 +40,10 @@ void store_key_tiles(int rows, int first, int head_width, const void* x, ptrdiff
     const int lane = (first + r) % kPanel;
     const int keys = rows - r < kPanel - lane ? rows - r : kPanel - lane;
     Unit<T>* tile = static_cast<Unit<T>*>(tiles) + size_t((first + r) / kPanel) * kPanel * depth;
+    int j = 0;
+    for (; j + 16 <= keys; j += 16) store_keys_together(width, from + j * ld, ld, tile + lane + j);
     for (int d = 0; d < width; d++)
-      for (int j = 0; j < keys; j++) tile[size_t(d) * kPanel + lane + j] = from[j * ld + d];
+      for (int i = j; i < keys; i++) tile[size_t(d) * kPanel + lane + i] = from[i * ld + d];
     for (int i = lane == 0 ? width * kPanel : depth * kPanel; i < depth * kPanel; i += 16)
       store_zeros(tile + i);
     r += keys;

@@ -19,6 +19,8 @@ namespace {
 
 #include "matmul.h"
 
+#include "transpose.h"
+
 #include "packing.h"
 
 #include "optimizer.h"

@@ -65,24 +65,33 @@ void narrow(int width, const float* from, void* to) {
     store(out + c, all(0), int(stored_row_of<T>(width) - c < 16 ? stored_row_of<T>(width) - c : 16));
 }
 
+// Rows 2p and 2p + 1 of a block of a panel, or one row.
+inline void store_block_rows(F16 (&x)[16], int rows, float* to) {
+  for (int d = 0; d < rows; d++) store(to + d * kPanel, x[d]);
+}
+inline void store_block_rows(F16 (&x)[16], int rows, bfloat16* to) {
+  Pair* pairs = reinterpret_cast<Pair*>(to);
+  for (int d = 0; d < rows; d += 2)
+    store(pairs + d / 2 * kPanel, paired(rounded(x[d]), rounded(x[d + 1])));
+}
+
 template <class T>
 void pack_transposed(int n, int k, const float* w, void* packed, int first, int last) {
-  constexpr int kDeep = 16;  // a cache line of each of the panel's rows of w at a time
-  constexpr int kRows = kPerUnit<T>;
+  constexpr int kPer = kPerUnit<T>;
   const int depth = int(stored_row_of<T>(k));
-  alignas(64) float columns[kDeep * kPanel];
   for (int panel = first; panel < last; panel++) {
     T* to = static_cast<T*>(packed) + size_t(panel) * kPanel * depth;
-    for (int i = 0; i < depth; i += kDeep, to += kDeep * kPanel) {
-      const int left = depth - i < kDeep ? depth - i : kDeep;
-      for (int j = 0; j < kPanel; j++) {
-        const int column = panel * kPanel + j;
+    for (int i = 0; i < depth; i += 16)
+      for (int half = 0; half < kPanel; half += 16) {
+        const int column = panel * kPanel + half;
         const float* from = w + size_t(column) * k + i;
-        for (int d = 0; d < left; d++)
-          columns[d / kRows * kRows * kPanel + j * kRows + d % kRows] =
-              column < n && i + d < k ? from[d] : 0.0f;
+        const int deep = k - i < 0 ? 0 : k - i < 16 ? k - i : 16;
+        F16 block[16];
+        for (int j = 0; j < 16; j++)
+          block[j] = column + j < n && deep > 0 ? load(from + ptrdiff_t(j) * k, deep) : all(0);
+        transpose(block);
+        store_block_rows(block, depth - i < 16 ? depth - i : 16,
+                         to + ptrdiff_t(i) * kPanel + half * kPer);
       }
-      for (int c = 0; c < left * kPanel; c += 16) store(to + c, load(columns + c));
-    }
   }
 }
