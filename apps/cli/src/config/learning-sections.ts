@@ -65,8 +65,7 @@ export const modelSchema = section(
       about: 'where the native engine runs; a GPU stores and multiplies in bfloat16 alone',
     }).default('cpu'),
     gpuMemory: setting(z.number().positive().nullable(), {
-      about:
-        'that the model may take of the GPU; null takes 85 % of what is free; changes no result',
+      about: 'that the model may take of the GPU; null takes 85 % of what is free',
       unit: 'GiB',
     }).default(null),
     threads: setting(z.int().min(0).max(1024), {
