@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { copyRun, hashesOf, killCommand, runCommand } from '../test/run-command.ts';
+import { copyRun, hashesOf, killCommand, readMetrics, runCommand } from '../test/run-command.ts';
 
 const PLUGIN = join(
   import.meta.dirname,
@@ -74,11 +74,7 @@ describe.skipIf(absent !== '')(`a run on the emulated GPU${absent}`, () => {
     rmSync(folder, { recursive: true });
   });
 
-  const metricsOf = (stage: string): Record<string, unknown>[] =>
-    readFileSync(join(folder, 'whole', stage, 'metrics.jsonl'), 'utf8')
-      .trim()
-      .split('\n')
-      .map((line) => JSON.parse(line) as Record<string, unknown>);
+  const metricsOf = (stage: string) => readMetrics(join(folder, 'whole', stage));
 
   test.each(['sft', 'rl', 'evaluation'])('%s ran there', (stage) => {
     const manifest: unknown = JSON.parse(

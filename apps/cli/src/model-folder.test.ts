@@ -11,7 +11,7 @@ import { loadTokenizer, readChatTemplate, type Tokenizer } from '@masksearch/tok
 import { countLabels, countTokens, type TrainingExample } from '@masksearch/train';
 import { generateWorld } from '@masksearch/world';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { copyRun, hashesOf, killCommand, runCommand } from '../test/run-command.ts';
+import { copyRun, hashesOf, killCommand, readMetrics, runCommand } from '../test/run-command.ts';
 import { trainTinyTokenizer, writeTinyModelFolder } from '../test/tiny-model-folder.ts';
 
 const EPOCHS = 4;
@@ -194,12 +194,8 @@ async function chatExamples(): Promise<TrainingExample[]> {
     );
 }
 
-function metricsOf(stage: string, run = 'whole'): Record<string, number | string>[] {
-  const text = readFileSync(join(folder, run, stage, 'metrics.jsonl'), 'utf8');
-  return text
-    .trimEnd()
-    .split('\n')
-    .map((line) => JSON.parse(line) as Record<string, number | string>);
+function metricsOf(stage: string, run = 'whole'): ReturnType<typeof readMetrics> {
+  return readMetrics(join(folder, run, stage));
 }
 
 function sumOf(rows: readonly Record<string, number | string>[], key: string): number {

@@ -43,6 +43,15 @@ export function copyRun(
   return to;
 }
 
+/** The rows of a stage's metrics. */
+export function readMetrics(stage: string): Record<string, number | string>[] {
+  const text = readFileSync(join(stage, 'metrics.jsonl'), 'utf8');
+  return text
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, number | string>);
+}
+
 /** What holds times or the path of the run. */
 const UNSTABLE = /manifest\.json$|adapter_config\.json$/;
 
