@@ -2,7 +2,7 @@
 // {"case", "floor", "measured", "ratio", "unit", "peer"}. Verifies before it times.
 // Arguments: [--model small|large] [--threads n] [--clock cpu|wall] [--seconds s]
 //            [--only peak|train|score|decode|memory] [--length s] [--batch b] [--dump file]
-//            [--dtype float32|bfloat16]
+//            [--dtype float32|bfloat16] [--level NAME of the processor's instructions]
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -28,6 +28,7 @@ struct Options {
   std::string model = "small";
   std::string only;
   std::string dump;
+  std::string level;
   int threads = 1;
   bool wall = false;
   DataType type = DataType::float32;
@@ -40,6 +41,16 @@ struct Options {
 
 [[noreturn]] void refuse(const std::string& expected, const std::string& received) {
   throw std::invalid_argument("bench: expected " + expected + ", received " + received);
+}
+
+Level level_named(const std::string& name, DataType type) {
+  std::string known;
+  for (Level level : levels(type)) {
+    const char* its = kernels_of(level, type).name;
+    if (name == its) return level;
+    known += std::string(known.empty() ? "" : "|") + its;
+  }
+  refuse("--level " + known, name);
 }
 
 int positive(const std::string& name, const std::string& value) {
@@ -68,6 +79,8 @@ Options parse(int argc, char** argv) {
     } else if (name == "--clock") {
       if (value != "cpu" && value != "wall") refuse("--clock cpu|wall", value);
       o.wall = value == "wall";
+    } else if (name == "--level") {
+      o.level = value;
     } else if (name == "--dtype") {
       if (value != "float32" && value != "bfloat16") refuse("--dtype float32|bfloat16", value);
       o.type = value == "float32" ? DataType::float32 : DataType::bfloat16;
@@ -76,9 +89,10 @@ Options parse(int argc, char** argv) {
       o.model = value;
       if (value == "large") o.config = {2048, 256, 6, 8, 4, 32, 768, 1e6, 1e-6, 2048, true, true};
     } else {
-      refuse("--model, --threads, --clock, --seconds, --only, --length, --batch, --dump or --dtype", name);
+      refuse("--model, --threads, --clock, --seconds, --only, --length, --batch, --dump, --dtype or --level", name);
     }
   }
+  if (!o.level.empty()) set_default_level(level_named(o.level, o.type), o.type);
   return o;
 }
 
@@ -91,7 +105,8 @@ void print(const std::string& name, double floor, double measured, double ratio,
 }
 
 std::string label(const Options& o, const std::string& what) {
-  return what + (o.type == DataType::bfloat16 ? " bfloat16 " : " ") + std::to_string(o.threads) + "t";
+  return what + (o.type == DataType::bfloat16 ? " bfloat16 " : " ") +
+         (o.level.empty() ? "" : o.level + " ") + std::to_string(o.threads) + "t";
 }
 
 struct Work {
@@ -275,7 +290,8 @@ void run(const Options& o) {
   if (!o.dump.empty()) return dump(o, &model);
   if (o.wants("peak")) {
     const double peak = peak_burst(clock, o.type) / 1e9;
-    print(label(o, std::string("peak ") + default_kernels(o.type).name), peak, peak, 1, "GFLOP/s");
+    const std::string level = o.level.empty() ? std::string(" ") + default_kernels(o.type).name : "";
+    print(label(o, "peak" + level), peak, peak, 1, "GFLOP/s");
   }
   if (o.wants("train") || o.wants("score"))
     for (int length : o.lengths) bench_training(o, clock, &model, length);

@@ -15,6 +15,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "data_type.h"
 
@@ -199,12 +200,12 @@ struct Kernels {
   double (*peak)(int64_t rounds);
 };
 
-// In this order each level can do what those before it can.
-enum class Level { generic, avx2, avx512, avx512_bf16, amx };
+enum class Level { generic, neon, avx2, avx512, avx512_bf16, amx };
 
-// The best level that this processor, its system and this build can run for a storage type; levels
-// past avx512 are for bfloat16.
-Level best_level(DataType type = DataType::float32);
+// The levels that this processor, its system and this build can run for a storage type. Each can do
+// what those before it can; levels past avx512 are for bfloat16.
+const std::vector<Level>& levels(DataType type = DataType::float32);
+inline Level best_level(DataType type = DataType::float32) { return levels(type).back(); }
 // Kernels of a level. Throws std::runtime_error where the processor or the build lacks it.
 const Kernels& kernels_of(Level level, DataType type = DataType::float32);
 // Used by models made from now on: the best level, or what set_default_level has set for the type.

@@ -19,6 +19,8 @@ constexpr int kSpins = 600;  // about 30 microseconds
 void pause() {
 #if defined(__x86_64__)
   _mm_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("isb");  // waits about as long; ARM's yield does nothing on most cores
 #else
   std::this_thread::yield();
 #endif

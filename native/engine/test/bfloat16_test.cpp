@@ -31,7 +31,7 @@ TEST("bfloat16 rounds to the nearest, ties to even, and keeps what is not finite
                {0.0f, 0.0f}};
   for (const auto& c : cases) {
     CHECK(widened(narrowed(c.from)) == c.to);
-    for (Level level : levels_of(DataType::bfloat16)) {
+    for (Level level : levels(DataType::bfloat16)) {
       bfloat16 row[32];
       kernels_of(level, DataType::bfloat16).narrow(1, &c.from, row);
       CHECK(widened(row[0]) == c.to);
@@ -40,7 +40,7 @@ TEST("bfloat16 rounds to the nearest, ties to even, and keeps what is not finite
   }
   const float nan = NAN;
   CHECK(std::isnan(widened(narrowed(nan))));
-  for (Level level : levels_of(DataType::bfloat16)) {
+  for (Level level : levels(DataType::bfloat16)) {
     bfloat16 row[32];
     kernels_of(level, DataType::bfloat16).narrow(1, &nan, row);
     CHECK(std::isnan(widened(row[0])));
@@ -83,7 +83,7 @@ std::vector<float> product(const Kernels& kernels, const ProductCase& p, int fir
 
 TEST("products of bfloat16 equal float64 sums for all tail sizes and write nothing else") {
   Random random(91);
-  for (Level level : levels_of(DataType::bfloat16)) {
+  for (Level level : levels(DataType::bfloat16)) {
     const Kernels& kernels = kernels_of(level, DataType::bfloat16);
     for (int m : {1, 2, 7, 15, 16, 17, 31, 32, 33, 70})
       for (int n : {1, 15, 16, 17, 31, 33, 64, 130})
@@ -114,7 +114,7 @@ TEST("products of bfloat16 equal float64 sums for all tail sizes and write nothi
 
 TEST("a row of a product of bfloat16 does not depend on the rows beside it, bit for bit") {
   Random random(92);
-  for (Level level : levels_of(DataType::bfloat16)) {
+  for (Level level : levels(DataType::bfloat16)) {
     const Kernels& kernels = kernels_of(level, DataType::bfloat16);
     const ProductCase p(70, 75, 700, &random);
     for (bool transposed : {false, true}) {

@@ -81,21 +81,12 @@ inline Fixture make_fixture(const Shape& shape, uint32_t seed, int threads, bool
   return f;
 }
 
-inline std::vector<masksearch::Level> levels_of(masksearch::DataType type) {
-  using masksearch::Level;
-  std::vector<Level> levels;
-  for (Level level :
-       {Level::generic, Level::avx2, Level::avx512, Level::avx512_bf16, Level::amx})
-    if (level <= masksearch::best_level(type)) levels.push_back(level);
-  return levels;
-}
-
 // Calls body(type, name) with models in float32, and in bfloat16 at every level of this machine.
 template <class Body>
 void each_storage(const Body& body) {
   using masksearch::DataType;
   body(DataType::float32, std::string("float32"));
-  for (masksearch::Level level : levels_of(DataType::bfloat16)) {
+  for (masksearch::Level level : masksearch::levels(DataType::bfloat16)) {
     masksearch::set_default_level(level, DataType::bfloat16);
     body(DataType::bfloat16,
          std::string("bfloat16 ") + masksearch::default_kernels(DataType::bfloat16).name);

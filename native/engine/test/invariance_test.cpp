@@ -105,7 +105,7 @@ TEST("levels without instructions for bfloat16 give the same bits, in either sto
       Fixture f = make_fixture(shape, 24, 1, false, type);
       const Outputs expected = run(&f);
       f.model->step({1e-3});
-      for (Level level : levels_of(type)) {
+      for (Level level : levels(type)) {
         if (level > Level::avx512) continue;
         set_default_level(level, type);
         Fixture other = make_fixture(shape, 24, 1, false, type);

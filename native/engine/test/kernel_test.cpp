@@ -11,10 +11,9 @@ using namespace test;
 namespace {
 
 std::vector<const Kernels*> all_levels() {
-  std::vector<const Kernels*> levels;
-  for (Level level : {Level::generic, Level::avx2, Level::avx512})
-    if (level <= best_level()) levels.push_back(&kernels_of(level));
-  return levels;
+  std::vector<const Kernels*> kernels;
+  for (Level level : levels()) kernels.push_back(&kernels_of(level));
+  return kernels;
 }
 
 // A result with guard words behind it.

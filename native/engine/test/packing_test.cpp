@@ -38,7 +38,7 @@ size_t place(DataType type, int d, int j) {
 TEST("a transposed matrix is packed with every weight at its place and zeros around them") {
   Random random(91);
   for (DataType type : {DataType::float32, DataType::bfloat16})
-    for (Level level : levels_of(type))
+    for (Level level : levels(type))
       for (int n : {1, 15, 16, 17, 32, 33, 70})
         for (int k : {1, 2, 15, 16, 17, 31, 32, 48, 65}) {
           const std::vector<float> w = random.normals(size_t(n) * k, 1);
@@ -60,7 +60,7 @@ TEST("a transposed matrix is packed with every weight at its place and zeros aro
 TEST("key tiles hold every key in its lane, however many come at a time, and zeros after the last") {
   Random random(92);
   for (DataType type : {DataType::float32, DataType::bfloat16})
-    for (Level level : levels_of(type))
+    for (Level level : levels(type))
       for (int D : {2, 16, 24, 32, 64})
         for (const std::vector<int>& counts :
              {std::vector<int>{1}, {31}, {16}, {70}, {1, 16, 40}, {5, 20, 7, 33}, {32, 16, 1, 1}}) {

@@ -1,6 +1,8 @@
 // Chooses the instruction level at run time.
+#include <algorithm>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #if defined(MASKSEARCH_X86)
 #include <cpuid.h>
@@ -36,19 +38,25 @@ bool has_amx() {
 }
 #endif
 
-Level find_best_level(DataType type) {
-#if defined(MASKSEARCH_X86)
-  const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-                      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
-#if defined(MASKSEARCH_AMX)
-  if (type == DataType::bfloat16 && avx512 && has_avx512_bf16())
-    return has_amx() ? Level::amx : Level::avx512_bf16;
-#endif
-  if (avx512) return Level::avx512;
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return Level::avx2;
-#endif
+std::vector<Level> find_levels(DataType type) {
+  std::vector<Level> found{Level::generic};
   (void)type;
-  return Level::generic;
+#if defined(MASKSEARCH_NEON)
+  found.push_back(Level::neon);
+#elif defined(MASKSEARCH_X86)
+  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return found;
+  found.push_back(Level::avx2);
+  if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512dq") ||
+      !__builtin_cpu_supports("avx512bw") || !__builtin_cpu_supports("avx512vl"))
+    return found;
+  found.push_back(Level::avx512);
+#if defined(MASKSEARCH_AMX)
+  if (type == DataType::float32 || !has_avx512_bf16()) return found;
+  found.push_back(Level::avx512_bf16);
+  if (has_amx()) found.push_back(Level::amx);
+#endif
+#endif
+  return found;
 }
 
 const Kernels& table(Level level, DataType type) {
@@ -56,6 +64,9 @@ const Kernels& table(Level level, DataType type) {
 #if defined(MASKSEARCH_AMX)
   if (level == Level::amx) return level_amx::bfloat16_table;
   if (level == Level::avx512_bf16) return level_avx512_bf16::bfloat16_table;
+#endif
+#if defined(MASKSEARCH_NEON)
+  if (level == Level::neon) return narrow ? level_neon::bfloat16_table : level_neon::float32_table;
 #endif
 #if defined(MASKSEARCH_X86)
   if (level == Level::avx512)
@@ -73,17 +84,18 @@ Level& default_level(DataType type) {
 
 }  // namespace
 
-Level best_level(DataType type) {
-  static const Level levels[] = {find_best_level(DataType::float32),
-                                 find_best_level(DataType::bfloat16)};
-  return levels[type == DataType::bfloat16];
+const std::vector<Level>& levels(DataType type) {
+  static const std::vector<Level> found[] = {find_levels(DataType::float32),
+                                             find_levels(DataType::bfloat16)};
+  return found[type == DataType::bfloat16];
 }
 
 const Kernels& kernels_of(Level level, DataType type) {
-  if (level > best_level(type))
+  const std::vector<Level>& known = levels(type);
+  if (std::find(known.begin(), known.end(), level) == known.end())
     throw std::runtime_error(
-        std::string("kernels_of: expected a level this processor has, at most ") +
-        table(best_level(type), type).name + "; use best_level()");
+        std::string("kernels_of: expected a level that this processor has, up to ") +
+        table(best_level(type), type).name + "; see levels()");
   return table(level, type);
 }
 

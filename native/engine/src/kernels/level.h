@@ -2,6 +2,8 @@
 // namespace MASKSEARCH_LEVEL; `table_of` makes the table of a storage type.
 #if defined(__x86_64__) || defined(_M_X64)
 #include <immintrin.h>
+#elif defined(MASKSEARCH_NEON_LANES)
+#include <arm_neon.h>
 #endif
 
 #include <cstddef>

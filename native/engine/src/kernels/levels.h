@@ -8,6 +8,9 @@ namespace masksearch {
 namespace level_generic {
 extern const Kernels float32_table, bfloat16_table;
 }
+namespace level_neon {
+extern const Kernels float32_table, bfloat16_table;
+}
 namespace level_avx2 {
 extern const Kernels float32_table, bfloat16_table;
 }

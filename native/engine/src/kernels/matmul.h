@@ -19,6 +19,10 @@ constexpr int wide_vectors(int rows) { return rows <= 3 ? 8 : rows <= 6 ? 4 : 2;
 constexpr int kTileRows = 6;     // 6 x 2 accumulators of 16 registers
 constexpr int kTileVectors = 1;
 constexpr int wide_vectors(int rows) { return rows == 1 ? 4 : rows <= 3 ? 2 : 1; }
+#elif defined(MASKSEARCH_NEON_LANES)
+constexpr int kTileRows = 5;     // 5 x 4 accumulators of 32 registers
+constexpr int kTileVectors = 1;
+constexpr int wide_vectors(int rows) { return rows == 1 ? 4 : rows == 2 ? 2 : 1; }
 #else
 constexpr int kTileRows = 4;
 constexpr int kTileVectors = 1;

@@ -41,6 +41,8 @@ double peak(int64_t rounds) {
   constexpr int chains = 16;
 #elif defined(__AVX2__)
   constexpr int chains = 6;
+#elif defined(MASKSEARCH_NEON_LANES)
+  constexpr int chains = 5;
 #else
   constexpr int chains = 1;
 #endif

@@ -1,16 +1,6 @@
 // Sixteen rows of sixteen lanes, transposed where they are: lane j of row i becomes lane i of row j.
 
-#if defined(MASKSEARCH_PLAIN_LANES)
-
-inline void transpose(F16 (&x)[16]) {
-  float cells[16][16];
-  for (int i = 0; i < 16; i++) store(cells[i], x[i]);
-  for (int i = 0; i < 16; i++)
-    for (int j = 0; j < i; j++) std::swap(cells[i][j], cells[j][i]);
-  for (int i = 0; i < 16; i++) x[i] = load(cells[i]);
-}
-
-#else
+#if defined(__AVX2__)
 
 // Floats, then pairs of floats, of the lower or upper halves of all blocks of 128 bits, in turns.
 #if defined(__AVX512F__)
@@ -84,5 +74,45 @@ inline void transpose(F16 (&x)[16]) {
   for (int i = 0; i < 16; i++) x[i] = {quarter[0][i / 8][i % 8], quarter[1][i / 8][i % 8]};
 }
 #endif
+
+#elif defined(MASKSEARCH_NEON_LANES)
+
+// The 4 x 4 square of a quarter of the rows and of the lanes.
+inline void transpose(float32x4_t& p, float32x4_t& q, float32x4_t& r, float32x4_t& s) {
+  const float64x2_t low_even = vreinterpretq_f64_f32(vtrn1q_f32(p, q));
+  const float64x2_t low_odd = vreinterpretq_f64_f32(vtrn2q_f32(p, q));
+  const float64x2_t high_even = vreinterpretq_f64_f32(vtrn1q_f32(r, s));
+  const float64x2_t high_odd = vreinterpretq_f64_f32(vtrn2q_f32(r, s));
+  p = vreinterpretq_f32_f64(vtrn1q_f64(low_even, high_even));
+  q = vreinterpretq_f32_f64(vtrn1q_f64(low_odd, high_odd));
+  r = vreinterpretq_f32_f64(vtrn2q_f64(low_even, high_even));
+  s = vreinterpretq_f32_f64(vtrn2q_f64(low_odd, high_odd));
+}
+inline void transpose(F16 (&x)[16]) {
+  for (int i = 0; i < 16; i += 4) {
+    transpose(x[i].a, x[i + 1].a, x[i + 2].a, x[i + 3].a);
+    transpose(x[i].b, x[i + 1].b, x[i + 2].b, x[i + 3].b);
+    transpose(x[i].c, x[i + 1].c, x[i + 2].c, x[i + 3].c);
+    transpose(x[i].d, x[i + 1].d, x[i + 2].d, x[i + 3].d);
+  }
+  for (int i = 0; i < 4; i++) {
+    std::swap(x[i].b, x[4 + i].a);
+    std::swap(x[i].c, x[8 + i].a);
+    std::swap(x[i].d, x[12 + i].a);
+    std::swap(x[4 + i].c, x[8 + i].b);
+    std::swap(x[4 + i].d, x[12 + i].b);
+    std::swap(x[8 + i].d, x[12 + i].c);
+  }
+}
+
+#else
+
+inline void transpose(F16 (&x)[16]) {
+  float cells[16][16];
+  for (int i = 0; i < 16; i++) store(cells[i], x[i]);
+  for (int i = 0; i < 16; i++)
+    for (int j = 0; j < i; j++) std::swap(cells[i][j], cells[j][i]);
+  for (int i = 0; i < 16; i++) x[i] = load(cells[i]);
+}
 
 #endif
