@@ -131,6 +131,36 @@ TEST("rms norm of zero rows, tiny and huge rows") {
   }
 }
 
+TEST("logs of the softmax's sums are those of float64 from one key on, peaked or flat") {
+  constexpr int D = 16, kKeys = 70;
+  for (const Kernels* k : all_levels())
+    for (double spread : {0.0, 0.3, 3.0, 30.0}) {
+      Random random(75);
+      const std::vector<float> q = random.normals(size_t(kKeys) * D, spread);
+      const std::vector<float> x = random.normals(size_t(kKeys) * D, 1);
+      std::vector<float> tiles(size_t(panels(kKeys)) * kPanel * D), out(size_t(kKeys) * D);
+      std::vector<float> log_sums(kKeys), scratch(attention_scratch(kKeys, kKeys, D));
+      k->store_key_tiles(kKeys, 0, D, x.data(), D, tiles.data());
+      std::vector<float> values = x;
+      values.resize(tiles.size());
+      k->attention({kKeys, 1, 1, D, q.data(), D, tiles.data(), values.data(), out.data(), D,
+                    log_sums.data(), 1, scratch.data()});
+      for (int row = 0; row < kKeys; row++) {
+        std::vector<double> scores;
+        for (int j = 0; j <= row; j++) {
+          double score = 0;
+          for (int d = 0; d < D; d++) score += double(q[row * D + d]) * x[j * D + d];
+          scores.push_back(score / std::sqrt(double(D)));
+        }
+        const double largest = *std::max_element(scores.begin(), scores.end());
+        double sum = 0, size = 1;
+        for (double score : scores) sum += std::exp(score - largest);
+        for (int d = 0; d < D; d++) size += std::fabs(double(q[row * D + d])) * 4;
+        CHECK(std::fabs(log_sums[row] - (largest + std::log(sum))) <= 4e-7 * size);
+      }
+    }
+}
+
 TEST("row statistics of peaked, flat and wide rows are within float32 rounding") {
   for (const Kernels* k : all_levels())
     for (int n : {1, 2, 15, 16, 17, 1000}) {

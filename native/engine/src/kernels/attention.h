@@ -18,18 +18,18 @@ void attention(const Attention& g) {
       score_tiles(rows, keys, g.head_width, static_cast<const T*>(g.queries) + first * g.query_row,
                   g.query_row, g.keys, g.scratch, ld);
     }
-    float inverse[kTile];
+    const auto length_of = [&](int r) { return g.first_length + (first + r) * g.length_step; };
+    float largest[kTile], totals[kTile];  // all maxima first, as each has to wait for its lanes
+    for (int r = 0; r < rows; r++)
+      largest[r] = largest_of_row(length_of(r), g.scratch + r * ld) * scale;
     for (int r = 0; r < rows; r++) {
-      const int length = g.first_length + (first + r) * g.length_step;
       if (steps) fetch_values<T>(keys, g, r);
-      float largest;
-      const float sum = exponentials_of_row<T>(length, panels(keys) * kPanel, scale,
-                                               g.scratch + r * ld, &largest);
-      inverse[r] = 1.0f / sum;
-      if (g.log_sums != nullptr)
-        g.log_sums[(first + r) * g.log_sums_row] =
-            float(double(largest) + __builtin_log(double(sum)));
+      totals[r] = exponentials_of_row<T>(length_of(r), score_columns<T>(keys), scale, largest[r],
+                                         g.scratch + r * ld);
     }
+    if (g.log_sums != nullptr)
+      for (int r = 0; r < rows; r++)
+        g.log_sums[(first + r) * g.log_sums_row] = largest[r] + log_of(totals[r]);
     T* out = static_cast<T*>(g.out) + first * g.out_row;
     float* sums = g.scratch + (g.rows < kTile ? g.rows : kTile) * ld;
     ptrdiff_t sums_row = g.head_width;
@@ -42,9 +42,11 @@ void attention(const Attention& g) {
     } else {
       matmul<T>(value_product<T>(rows, keys, g.head_width, g.scratch, ld, g.values, sums, sums_row));
     }
-    for (int r = 0; r < rows; r++, out += g.out_row, sums += sums_row)
+    for (int r = 0; r < rows; r++, out += g.out_row, sums += sums_row) {
+      const F16 inverse = all(1.0f / totals[r]);
       over_lanes(g.head_width, [&](int d, auto lanes) {
-        store(out + d, load(sums + d, lanes) * all(inverse[r]), lanes);
+        store(out + d, load(sums + d, lanes) * inverse, lanes);
       });
+    }
   }
 }

@@ -10,7 +10,7 @@ void score_gradient_of_row(int length, int padded, float scale, float log_sum, f
   int j = 0;
   over_lanes(length, [&](int at, auto lanes) {
     const F16 e =
-        first_lanes(exp(fma(load(s + at), all(scale), all(-log_sum))), lanes, all(0));
+        first_lanes(exp_below_limit(fma(load(s + at), all(scale), all(-log_sum))), lanes, all(0));
     const F16 d = first_lanes(e * (load(dp + at) - all(delta)) * all(scale), lanes, all(0));
     store(p + at, e);
     store(ds + at, d);
@@ -103,7 +103,7 @@ void backward_of_rows(const AttentionBackward& g, int head, const BackwardBlock<
         products = fma(load(out + r * g.out_row + d, lanes),
                        load(d_out + r * b.d_out_row + d, lanes), products);
       });
-      score_gradient_of_row<T>(b.first + step + r + 1, panels(keys) * kPanel, scale, log_sums[r],
+      score_gradient_of_row<T>(b.first + step + r + 1, score_columns<T>(keys), scale, log_sums[r],
                                lane_sum(products), p + r * b.ld, ds + r * b.ld);
     }
     matmul<T>({rows, D, keys, narrowed_row<T>(ds), narrowed_row_of<T>(b.ld), b.keys,

@@ -1,11 +1,18 @@
 // The products and the softmax that attention is made of, both ways, on the matrix tiles.
 
-// scores (rows, panels(keys) * 32) = x tiles^T
+// Columns of a row of scores: bfloat16 reads whole panels.
+template <class T>
+int score_columns(int keys) {
+  constexpr int kGrain = std::is_same_v<T, float> ? 16 : kPanel;
+  return (keys + kGrain - 1) / kGrain * kGrain;
+}
+
+// scores (rows, score_columns(keys)) = x tiles^T
 template <class T>
 Product<T> score_product(int rows, int keys, int head_width, const T* x, ptrdiff_t ld,
                          const void* tiles, float* scores, ptrdiff_t scores_row) {
   constexpr DataType kType = data_type(static_cast<const T*>(nullptr));
-  return {rows, panels(keys) * kPanel, head_width, x, ld, static_cast<const T*>(tiles),
+  return {rows, score_columns<T>(keys), head_width, x, ld, static_cast<const T*>(tiles),
           packed_row(kType), packed_panel(kType, head_width), nullptr, 0, scores, scores_row};
 }
 template <class T>
@@ -24,21 +31,41 @@ constexpr ptrdiff_t narrowed_row_of(ptrdiff_t row) {
   return row * ptrdiff_t(sizeof(float) / sizeof(T));
 }
 
-// p[0..length) = e^(scale (s - s_max)), [length..padded) = 0, over the scores. Returns their sum.
-template <class T>
-float exponentials_of_row(int length, int padded, float scale, float* scores, float* scaled_max) {
-  T* p = narrowed_row<T>(scores);
+// log x of a normal x > 0, within 1e-7 of itself and of 1; NaN for NaN and infinity. Inlined, in
+// operations that compilers turn into those of lanes.
+inline float log_of(float x) {
+  constexpr uint32_t kRootHalf = 0x3f3504f3;  // m in [sqrt(1/2), sqrt(2)), x = 2^e m
+  uint32_t bits;
+  __builtin_memcpy(&bits, &x, 4);
+  const int e = int(bits - kRootHalf) >> 23;
+  bits = ((bits - kRootHalf) & 0x7fffff) + kRootHalf;
+  float m;
+  __builtin_memcpy(&m, &bits, 4);
+  // log m = 2 artanh s; the series' remainder is 2/11 s^11 < 8e-10.
+  const float s = (m - 1) / (m + 1), s2 = s * s;
+  const float rest = s2 * (0.666666667f + s2 * (0.4f + s2 * (0.285714286f + s2 * 0.222222222f)));
+  return float(e) * 0.693147181f + (2 * s + s * rest) + (x - x);
+}
+
+inline float largest_of_row(int length, const float* scores) {
   const F16 lowest = all(-3.0e38f);
   F16 largest = lowest;
   over_lanes(length, [&](int j, auto lanes) {
     largest = larger(largest, first_lanes(load(scores + j, lanes), lanes, lowest));
   });
-  *scaled_max = lane_largest(largest) * scale;
-  const F16 shift = all(-*scaled_max);
+  return lane_largest(largest);
+}
+
+// p[0..length) = e^(scale s - scaled_max), [length..padded) = 0, over the scores. Returns their sum.
+template <class T>
+float exponentials_of_row(int length, int padded, float scale, float scaled_max, float* scores) {
+  T* p = narrowed_row<T>(scores);
+  const F16 shift = all(-scaled_max);
   F16 sum = all(0);
   int j = 0;
   over_lanes(length, [&](int at, auto lanes) {
-    const F16 e = first_lanes(exp(fma(load(scores + at), all(scale), shift)), lanes, all(0));
+    const F16 e =
+        first_lanes(exp_below_limit(fma(load(scores + at), all(scale), shift)), lanes, all(0));
     store(p + at, e);
     sum = sum + e;
     j = at + 16;

@@ -33,26 +33,26 @@ inline F16 rounded(F16 a) {
   return load(lanes);
 }
 
-// e^x: 2^n * e^r with |r| <= ln(2)/2 and the Taylor polynomial of degree 7, whose remainder
-// r^8/8! < 6e-9 is below float32's rounding. 0 below -87.33 (no subnormals), capped at e^88.02.
-inline F16 exp(F16 x) {
+// e^x for x <= 88.02: 2^n * e^r with |r| <= ln(2)/2, and a polynomial of degree 6 that is within
+// 3.8e-9 of e^r, below float32's rounding. 0 below -87.33 (no subnormals), NaN for NaN.
+inline F16 exp_below_limit(F16 x) {
   const F16 magic = all(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer
-  const F16 lowest = all(-87.33f);
-  const F16 bounded = smaller(all(88.02f), larger(lowest, x));
-  const F16 t = fma(bounded, all(1.44269504f), magic);
+  const F16 t = fma(x, all(1.44269504f), magic);
   const F16 n = t - magic;
-  F16 r = fma(n, all(-0.693145752f), bounded);  // ln 2 in two parts; n times the first is exact
+  F16 r = fma(n, all(-0.693145752f), x);  // ln 2 in two parts; n times the first is exact
   r = fma(n, all(-1.42860677e-6f), r);
-  F16 p = all(1.0f / 5040);
-  p = fma(p, r, all(1.0f / 720));
-  p = fma(p, r, all(1.0f / 120));
-  p = fma(p, r, all(1.0f / 24));
-  p = fma(p, r, all(1.0f / 6));
-  p = fma(p, r, all(0.5f));
+  F16 p = all(1.38145988e-3f);
+  p = fma(p, r, all(8.36871658e-3f));
+  p = fma(p, r, all(4.16683890e-2f));
+  p = fma(p, r, all(1.66665211e-1f));
+  p = fma(p, r, all(4.99999940e-1f));
   p = fma(p, r, all(1.0f));
   p = fma(p, r, all(1.0f));
-  return zero_below(p * power_of_two(t), x, lowest);
+  return zero_below(p * power_of_two(t), x, all(-87.33f));
 }
+
+// e^x, capped at e^88.02.
+inline F16 exp(F16 x) { return exp_below_limit(smaller(all(88.02f), x)); }
 
 // Calls body(index, lanes) for 0, 16, 32, ... with 16 lanes each and the rest at the end.
 template <class Body>
