@@ -80,7 +80,8 @@ struct Gemm::Problem {
   CublasLt::Layout a = nullptr, b = nullptr, c = nullptr, d = nullptr;
   CublasLt::Preference preference = nullptr;
 
-  Problem(const CublasLt& library, const Product& p, size_t workspace_bytes) : lt(library) {
+  // By way of another constructor, so that what has been made is destroyed when a later call throws.
+  Problem(const CublasLt& library, const Product& p, size_t workspace_bytes) : Problem(library) {
     check(lt, lt.description_create(&description, CublasLt::compute_float32, CublasLt::float32),
           "MatmulDescCreate");
     const int32_t first = p.b.transposed ? CublasLt::transpose : CublasLt::no_transpose;
@@ -120,6 +121,8 @@ struct Gemm::Problem {
   Problem& operator=(const Problem&) = delete;
 
  private:
+  explicit Problem(const CublasLt& library) : lt(library) {}
+
   template <class Value>
   void set(int attribute, const Value& value) {
     check(lt, lt.description_set(description, attribute, &value, sizeof value),
