@@ -1,8 +1,9 @@
 // Speed and memory of the engine against the floor that its arithmetic sets, as JSON lines:
 // {"case", "floor", "measured", "ratio", "unit", "peer"}. Verifies before it times.
 // Arguments: [--model small|large] [--threads n] [--clock cpu|wall] [--seconds s]
-//            [--only peak|train|score|decode|memory] [--length s] [--batch b] [--dump file]
+//            [--only peak|product|train|score|decode|memory] [--length s] [--batch b] [--dump file]
 //            [--dtype float32|bfloat16] [--level NAME of the processor's instructions]
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -188,6 +189,37 @@ void bench_training(const Options& o, const Clock& clock, Model* model, int leng
            }));
 }
 
+// One product of a layer over and over, its operands in the caches: a tile of rows times gate and up,
+// and the gradient of those weights, packing included.
+void bench_products(const Options& o, const Clock& clock) {
+  constexpr int kRows = 112, kTokens = 256, kRepeats = 20;
+  const Kernels& kernels = default_kernels(o.type);
+  const int width = o.config.width, wide = 2 * o.config.feed_forward_width;
+  const ptrdiff_t row = stored_row(o.type, width), wide_row = stored_row(o.type, wide);
+  const std::vector<float> ones(size_t(kTokens) * wide_row, 1.0f);  // the same bytes in either type
+  std::vector<float> packed(packed_cells(o.type, std::max(width, wide), std::max(width, kTokens)), 1.0f);
+  std::vector<float> result(size_t(wide) * std::max(width, kRows));
+  const auto report = [&](const std::string& what, int m, int n, int k, const Timing& t) {
+    const double rate = 2.0 * m * n * k * kRepeats / t.seconds;
+    const std::string shape = std::to_string(m) + "x" + std::to_string(n) + "x" + std::to_string(k);
+    print(label(o, what + " " + shape), t.peak / 1e9, rate / 1e9, rate / t.peak, "GFLOP/s");
+  };
+  report("product", kRows, wide, width, measure(clock, o.type, o.seconds, [&] {
+           for (int i = 0; i < kRepeats; i++)
+             kernels.matmul({kRows, wide, width, ones.data(), row, packed.data(),
+                             packed_row(o.type), packed_panel(o.type, width), nullptr, 0,
+                             result.data(), wide});
+         }));
+  report("gradient of weights", wide, width, kTokens, measure(clock, o.type, o.seconds, [&] {
+           for (int i = 0; i < kRepeats; i++) {
+             kernels.pack_rows(width, kTokens, ones.data(), row, packed.data(), 0, panels(width));
+             kernels.matmul_transposed({wide, width, kTokens, ones.data(), wide_row, packed.data(),
+                                        packed_row(o.type), packed_panel(o.type, kTokens),
+                                        result.data(), width, result.data(), width});
+           }
+         }));
+}
+
 void bench_decoding(const Options& o, const Clock& clock, Model* model, int sequences) {
   constexpr int kPrompt = 128;
   constexpr int kSteps = 128;
@@ -210,15 +242,16 @@ void bench_decoding(const Options& o, const Clock& clock, Model* model, int sequ
     for (int step = 0; step < kSteps; step++) sampler.step(&finished);
     seconds.push_back(clock.now() - start);
   } while (seconds.size() < 3 || clock.now() < end);
-  // A step reads all weights once and each sequence's cache, and does the sequences' arithmetic; the
-  // slower of the two bounds it.
+  // A step reads all weights once and each sequence's cache, at the best rate of any burst, and does
+  // the sequences' arithmetic; the slower of the two bounds it.
   const Work work = work_of(o.config);
   const double context = kPrompt + kSteps / 2.0;
   const double operations = 2 * (work.matrices + work.attention_pair * context);
   const double cache = 2.0 * o.config.layers * o.config.key_value_heads * o.config.head_width *
                        context * double(bytes_of(o.type));
+  const double most_read = *std::max_element(reads.begin(), reads.end());
   const double floor = 1 / std::max(operations / median(peaks),
-                                    (double(bytes) / sequences + cache) / median(reads));
+                                    (double(bytes) / sequences + cache) / most_read);
   const double rate = double(sequences) * kSteps / median(seconds);
   print(label(o, "decode " + o.model + " B=" + std::to_string(sequences)), floor, rate,
         rate / floor, "tokens/s");
@@ -293,6 +326,7 @@ void run(const Options& o) {
     const std::string level = o.level.empty() ? std::string(" ") + default_kernels(o.type).name : "";
     print(label(o, "peak" + level), peak, peak, 1, "GFLOP/s");
   }
+  if (o.wants("product") && o.threads == 1) bench_products(o, clock);
   if (o.wants("train") || o.wants("score"))
     for (int length : o.lengths) bench_training(o, clock, &model, length);
   if (o.wants("decode"))
