@@ -90,7 +90,8 @@ Options parse(int argc, char** argv) {
       o.model = value;
       if (value == "large") o.config = {2048, 256, 6, 8, 4, 32, 768, 1e6, 1e-6, 2048, true, true};
     } else {
-      refuse("--model, --threads, --clock, --seconds, --only, --length, --batch, --dump, --dtype or --level", name);
+      refuse("--model, --threads, --clock, --seconds, --only, --length, --batch, --dump, --dtype or "
+             "--level", name);
     }
   }
   if (!o.level.empty()) set_default_level(level_named(o.level, o.type), o.type);
@@ -189,15 +190,15 @@ void bench_training(const Options& o, const Clock& clock, Model* model, int leng
            }));
 }
 
-// One product of a layer over and over, its operands in the caches: a tile of rows times gate and up,
-// and the gradient of those weights, packing included.
+// A product of a layer over and over, its operands in the caches: a tile of rows times gate and up, and
+// the gradient of those weights, packing included.
 void bench_products(const Options& o, const Clock& clock) {
   constexpr int kRows = 112, kTokens = 256, kRepeats = 20;
   const Kernels& kernels = default_kernels(o.type);
   const int width = o.config.width, wide = 2 * o.config.feed_forward_width;
   const ptrdiff_t row = stored_row(o.type, width), wide_row = stored_row(o.type, wide);
-  const std::vector<float> ones(size_t(kTokens) * wide_row, 1.0f);  // the same bytes in either type
-  std::vector<float> packed(packed_cells(o.type, std::max(width, wide), std::max(width, kTokens)), 1.0f);
+  const std::vector<float> ones(size_t(kTokens) * wide_row, 1.0f);  // bfloat16 sees ones and zeros
+  std::vector<float> packed(packed_cells(o.type, wide, std::max(width, kTokens)), 1.0f);
   std::vector<float> result(size_t(wide) * std::max(width, kRows));
   const auto report = [&](const std::string& what, int m, int n, int k, const Timing& t) {
     const double rate = 2.0 * m * n * k * kRepeats / t.seconds;

@@ -92,7 +92,7 @@ std::string DeviceModel::memory_report() const {
   const std::string& problem = state.gemm->cache_problem();
   const std::string note =
       problem.empty() ? "" : "choices of products are not kept: " + problem + "\n";
-  return note + "model on " + state.device.name + ", " + gibibytes(state.plan.end) + "\n" +
+  return note + "model on " + state.device.name + ", " + readable_bytes(state.plan.end) + "\n" +
          state.plan.table + last_plan_;
 }
 
@@ -147,7 +147,7 @@ DeviceModel::Pass DeviceModel::begin_pass(PassLists lists, bool backward) {
   const PassLists& l = pass.lists;
   const TrainingPlan& p = pass.plan;
   last_plan_ = std::string(backward ? "training" : "scoring") + " pass of " +
-               std::to_string(l.rows()) + " rows, " + gibibytes(p.bytes) + "; layers that keep " +
+               std::to_string(l.rows()) + " rows, " + readable_bytes(p.bytes) + "; layers that keep " +
                "everything " + std::to_string(p.kept_everything) + ", all but gate and up " +
                std::to_string(p.kept_without_gate_up) + ", their input " +
                std::to_string(p.kept_input) + "\n" + p.table;

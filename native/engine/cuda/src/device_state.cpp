@@ -25,9 +25,9 @@ size_t slab_bytes(const DeviceOptions& options, const DeviceDescription& device,
   const size_t bytes =
       options.memory_bytes > 0 ? options.memory_bytes : device.free_bytes / 100 * 85;
   if (bytes > plan.end && bytes <= device.free_bytes) return bytes;
-  throw MemoryError("model: expected " + gibibytes(plan.end) + " of device memory for its state\n" +
-                    plan.table + "and room for a pass, received " + gibibytes(bytes) + " with " +
-                    gibibytes(device.free_bytes) + " free on " + device.name +
+  throw MemoryError("model: expected " + readable_bytes(plan.end) + " of device memory for its state\n" +
+                    plan.table + "and room for a pass, received " + readable_bytes(bytes) + " with " +
+                    readable_bytes(device.free_bytes) + " free on " + device.name +
                     "; set memoryBytes between the two, free the GPU, or use a smaller model");
 }
 
@@ -130,8 +130,8 @@ size_t DeviceState::held_bytes() const {
 size_t DeviceState::hold(size_t bytes) {
   const size_t rounded = (bytes + 255) / 256 * 256;
   if (rounded + 256 > free_bytes())
-    throw MemoryError("device memory: expected " + gibibytes(rounded) + ", received " +
-                      gibibytes(free_bytes()) + " free");
+    throw MemoryError("device memory: expected " + readable_bytes(rounded) + ", received " +
+                      readable_bytes(free_bytes()) + " free");
   const size_t top = held_.empty() ? slab_bytes_ / 256 * 256 : held_.back().first;
   const size_t offset = top - rounded;
   held_.push_back({offset, rounded});

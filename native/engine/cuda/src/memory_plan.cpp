@@ -213,9 +213,13 @@ size_t Ledger::take(const std::string& what, size_t bytes) {
   return offset;
 }
 
-std::string gibibytes(size_t bytes) {
+std::string readable_bytes(size_t bytes) {
   char text[32];
-  std::snprintf(text, sizeof text, "%.2f GiB", double(bytes) / double(size_t(1) << 30));
+  const double mebibytes = double(bytes) / double(1 << 20);
+  if (mebibytes < 1024)
+    std::snprintf(text, sizeof text, "%.2f MiB", mebibytes);
+  else
+    std::snprintf(text, sizeof text, "%.2f GiB", mebibytes / 1024);
   return text;
 }
 
@@ -223,7 +227,7 @@ std::string Ledger::table() const {
   std::string lines;
   for (const auto& [name, bytes] : uses_) {
     char text[96];
-    std::snprintf(text, sizeof text, "  %12s  %s\n", gibibytes(bytes).c_str(), name.c_str());
+    std::snprintf(text, sizeof text, "  %12s  %s\n", readable_bytes(bytes).c_str(), name.c_str());
     lines += text;
   }
   return lines;
@@ -281,10 +285,10 @@ TrainingPlan plan_training(const DecoderConfig& config, const LoraConfig& lora,
   if (auto plan = find_training_plan(config, lora, size, start, available)) return *plan;
   const TrainingPlan smallest = least_training_plan(config, lora, size, start, available);
   throw MemoryError(std::string(size.backward ? "accumulate" : "score") + ": expected " +
-                    gibibytes(smallest.bytes) + " of device memory for a pass of " +
+                    readable_bytes(smallest.bytes) + " of device memory for a pass of " +
                     std::to_string(size.rows) + " tokens with everything computed again\n" +
-                    smallest.table + "received " + gibibytes(available) + " beside the model" +
-                    (held > 0 ? " and " + gibibytes(held) + " held by samplers" : "") +
+                    smallest.table + "received " + readable_bytes(available) + " beside the model" +
+                    (held > 0 ? " and " + readable_bytes(held) + " held by samplers" : "") +
                     "; lower passTokens or the longest sequence, close samplers, or raise "
                     "memoryBytes");
 }
@@ -333,12 +337,12 @@ SamplerPlan plan_sampler(const DecoderConfig& c, const LoraConfig& lora, int max
   const size_t pages = std::min(wanted, left / page_all_layers);
   if (pages < size_t(p.pages_per_sequence) + 1)
     throw MemoryError("sampler: expected " +
-                      gibibytes(ledger.bytes() +
+                      readable_bytes(ledger.bytes() +
                                 page_all_layers * (size_t(p.pages_per_sequence) + 1)) +
                       " of device memory for one context of " +
                       std::to_string(max_context_tokens) + " tokens and the buffers of " +
                       std::to_string(max_sequences) + " sequences\n" + ledger.table() +
-                      "received " + gibibytes(available) +
+                      "received " + readable_bytes(available) +
                       " beside the model and other samplers; lower maxContextTokens or "
                       "maxSequences, close other samplers, or raise memoryBytes");
   p.pages = int(pages);

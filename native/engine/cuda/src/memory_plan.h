@@ -34,7 +34,7 @@ class Ledger {
   std::vector<std::pair<std::string, size_t>> uses_;
 };
 
-std::string gibibytes(size_t bytes);  // e.g. "1.50 GiB"
+std::string readable_bytes(size_t bytes);  // e.g. "1.50 GiB", "1.50 MiB"
 
 // -- State: 16 bytes a trained parameter, 2 a frozen one, and what every step needs ----------------
 

@@ -47,6 +47,7 @@ TEST("plan: the state of a 1.5B model is 16 bytes a parameter and little more") 
       cuda::plan_state(c, 0, layout.count, cuda::arena_spans(layout.parameters, 0.1f).size());
   CHECK(p.end > 16 * layout.count && p.end < 16 * layout.count + kGiB / 4);
   CHECK(p.table.find("GiB  AdamW moments (f32)") != std::string::npos);
+  CHECK(p.table.find("MiB  rotary table") != std::string::npos);
 }
 
 TEST("plan: spans cover every value once, and decay only matrices of the layers") {
