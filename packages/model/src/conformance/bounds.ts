@@ -49,18 +49,20 @@ export function largest(values: ArrayLike<number>): number {
 export function expectClose(
   actual: ArrayLike<number>,
   expected: ArrayLike<number>,
-  bound: number,
+  bound: number | ((index: number) => number),
   what: string,
 ): void {
   expect(actual.length, `${what}: length`).toBe(expected.length);
-  let worst = 0;
+  const boundAt = typeof bound === 'number' ? () => bound : bound;
+  const errorAt = (i: number) => Math.abs((actual[i] ?? NaN) - (expected[i] ?? NaN));
+  let worst = -Infinity; // error less bound; NaN once there is one
   let where = 0;
-  for (let i = 0; i < actual.length; i++) {
-    const error = Math.abs((actual[i] ?? NaN) - (expected[i] ?? NaN));
-    if (!(error <= worst)) [worst, where] = [error, i];
+  for (let i = 0; i < actual.length && !Number.isNaN(worst); i++) {
+    const excess = errorAt(i) - boundAt(i);
+    if (!(excess <= worst)) [worst, where] = [excess, i];
   }
-  const message = `${what}: at ${where} expected ${expected[where]}, received ${actual[where]}, error ${worst} above the bound ${bound}`;
-  expect(worst <= bound, message).toBe(true);
+  const message = `${what}: at ${where} expected ${expected[where]}, received ${actual[where]}, error ${errorAt(where)} above the bound ${boundAt(where)}`;
+  expect(worst <= 0, message).toBe(true);
 }
 
 /** Every gradient within `gradientBound`, in Euclidean norm. */

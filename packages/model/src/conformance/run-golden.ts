@@ -45,6 +45,8 @@ const trajectory = {
   gradientNorm: 10 * 3.3e-6,
   weight: (name: string): number => 3 * (name.endsWith('k_proj.bias') ? 1.4e-4 : 4e-5),
 };
+/** Of a first gradient that is smaller, roundings are a tenth and more: a step of Adam may go anywhere with it. */
+const UNSURE_GRADIENT = 3e-7;
 
 export const families = ['tiny-qwen2', 'tiny-qwen3', 'tiny-llama3'] as const;
 
@@ -232,7 +234,9 @@ export function readAdapterGolden(name: string): {
   };
 }
 
-function adamWTest(suite: Suite, { name, model: { config, weights }, cases }: Golden): void {
+function adamWTest(suite: Suite, golden: Golden): void {
+  const { name, cases, tensors } = golden;
+  const { config, weights } = golden.model;
   suite.test('eight steps of AdamW', async (create) => {
     const model = await create({ config, weights });
     const adamW = readGoldenJson<AdamWCase>(`${name}/adamw.json`);
@@ -248,8 +252,12 @@ function adamWTest(suite: Suite, { name, model: { config, weights }, cases }: Go
       expectClose([gradientNorm], [step.gradientNorm], normBound, `norm of step ${i + 1}`);
     }
     const final = readGoldenTensors(`${name}/adamw.safetensors`);
+    const wrongStep = 2 * Math.max(...adamW.steps.map((step) => step.lr));
     for (const { name: parameter, data } of await model.weights()) {
-      expectClose(data, final.get(parameter) ?? [], trajectory.weight(parameter), parameter);
+      const firstGradient = tensors.get(`grad.${parameter}`);
+      const isUnsure = (i: number) => Math.abs(firstGradient?.[i] ?? NaN) < UNSURE_GRADIENT;
+      const boundAt = (i: number) => (isUnsure(i) ? wrongStep : trajectory.weight(parameter));
+      expectClose(data, final.get(parameter) ?? [], boundAt, parameter);
     }
   });
 }
