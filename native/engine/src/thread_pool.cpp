@@ -20,7 +20,7 @@ void pause() {
 #if defined(__x86_64__)
   _mm_pause();
 #elif defined(__aarch64__)
-  __asm__ volatile("isb");  // waits about as long; ARM's yield does nothing on most cores
+  __asm__ volatile("isb");  // as spin loops on ARM do: its yield does nothing on most cores
 #else
   std::this_thread::yield();
 #endif

@@ -338,7 +338,7 @@ SamplerPlan plan_sampler(const DecoderConfig& c, const LoraConfig& lora, int max
   if (pages < size_t(p.pages_per_sequence) + 1)
     throw MemoryError("sampler: expected " +
                       readable_bytes(ledger.bytes() +
-                                page_all_layers * (size_t(p.pages_per_sequence) + 1)) +
+                                     page_all_layers * (size_t(p.pages_per_sequence) + 1)) +
                       " of device memory for one context of " +
                       std::to_string(max_context_tokens) + " tokens and the buffers of " +
                       std::to_string(max_sequences) + " sequences\n" + ledger.table() +

@@ -31,7 +31,7 @@ constexpr ptrdiff_t narrowed_row_of(ptrdiff_t row) {
   return row * ptrdiff_t(sizeof(float) / sizeof(T));
 }
 
-// log x of a normal x > 0, within 1e-7 of itself and of 1; NaN for NaN and infinity. Inlined, in
+// log x of a normal x in [1, 2^23), within 1.2e-7 max(1, log x); NaN for NaN and infinity. Inlined, in
 // operations that compilers turn into those of lanes.
 inline float log_of(float x) {
   constexpr uint32_t kRootHalf = 0x3f3504f3;  // m in [sqrt(1/2), sqrt(2)), x = 2^e m

@@ -65,11 +65,6 @@ inline F16 load(const bfloat16* p) {
   };
   return {widened(p), widened(p + 8)};
 }
-inline F16 load(const bfloat16* p, int n) {
-  bfloat16 some[16] = {};
-  __builtin_memcpy(some, p, sizeof(bfloat16) * size_t(n));
-  return load(some);
-}
 inline __m256i narrowed(__m256 a) {
   const __m256i bits = _mm256_castps_si256(a);
   const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
@@ -82,11 +77,6 @@ inline void store(bfloat16* p, F16 a) {
   const __m256i mixed = _mm256_packus_epi32(narrowed(a.lo), narrowed(a.hi));
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm256_permute4x64_epi64(mixed, 0xd8));
 }
-inline void store(bfloat16* p, F16 a, int n) {
-  bfloat16 some[16];
-  store(some, a);
-  __builtin_memcpy(p, some, sizeof(bfloat16) * size_t(n));
-}
 
 struct P16 {
   __m256i lo, hi;
@@ -98,11 +88,6 @@ inline P16 load(const Pair* p) {
 inline void store(Pair* p, P16 a) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), a.lo);
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + 8), a.hi);
-}
-inline void store(Pair* p, P16 a, int n) {
-  Pair some[16];
-  store(some, a);
-  __builtin_memcpy(p, some, sizeof(Pair) * size_t(n));
 }
 inline P16 all(Pair a) {
   int bits;
@@ -125,5 +110,7 @@ inline F16 seconds(P16 a) {
   return {_mm256_castsi256_ps(_mm256_and_si256(a.lo, high)),
           _mm256_castsi256_ps(_mm256_and_si256(a.hi, high))};
 }
+
+#include "lanes_by_copy.h"
 
 #include "lane_sums_x86.h"

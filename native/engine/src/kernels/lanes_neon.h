@@ -93,11 +93,6 @@ inline F16 load(const bfloat16* p) {
   return {widened(vget_low_u16(low)), widened(vget_high_u16(low)), widened(vget_low_u16(high)),
           widened(vget_high_u16(high))};
 }
-inline F16 load(const bfloat16* p, int n) {
-  bfloat16 some[16] = {};
-  __builtin_memcpy(some, p, sizeof(bfloat16) * size_t(n));
-  return load(some);
-}
 inline uint16x4_t narrowed(float32x4_t x) {
   const uint32x4_t bits = vreinterpretq_u32_f32(x);
   const uint32x4_t odd = vandq_u32(vshrq_n_u32(bits, 16), vdupq_n_u32(1));
@@ -111,11 +106,6 @@ inline void store(bfloat16* p, F16 x) {
   __builtin_memcpy(p, &low, sizeof low);
   __builtin_memcpy(p + 8, &high, sizeof high);
 }
-inline void store(bfloat16* p, F16 x, int n) {
-  bfloat16 some[16];
-  store(some, x);
-  __builtin_memcpy(p, some, sizeof(bfloat16) * size_t(n));
-}
 
 struct P16 {
   uint32x4_t a, b, c, d;
@@ -126,7 +116,6 @@ inline P16 load(const Pair* p) {
   return x;
 }
 inline void store(Pair* p, P16 x) { __builtin_memcpy(p, &x, sizeof x); }
-inline void store(Pair* p, P16 x, int n) { __builtin_memcpy(p, &x, sizeof(Pair) * size_t(n)); }
 inline P16 all(Pair x) {
   uint32_t bits;
   __builtin_memcpy(&bits, &x, 4);
@@ -148,6 +137,8 @@ inline F16 seconds(P16 x) {
   return by_quarter(
       [](auto p) { return vreinterpretq_f32_u32(vandq_u32(p, vdupq_n_u32(0xffff0000u))); }, x);
 }
+
+#include "lanes_by_copy.h"
 
 inline float lane_sum(F16 x) {
   const float32x4_t four = vaddq_f32(vaddq_f32(x.a, x.c), vaddq_f32(x.b, x.d));
